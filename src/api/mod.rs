@@ -1,0 +1,38 @@
+//! The custom resources of `keywright.dev/v1alpha1`: types only, no client, no tokio.
+//!
+//! Validation lives in the schema and in CEL rules beside the fields, so that a bad resource is refused at
+//! `kubectl apply`. Nothing is defaulted by the schema, so that GitOps tools see no difference: what an
+//! absent field means is said in its documentation and decided where it is used.
+
+#![allow(unreachable_pub, reason = "KubeSchema copies the structs into functions, where pub is unreachable")]
+
+pub mod client_application;
+pub mod conditions;
+pub mod names;
+pub mod provider;
+pub mod secret;
+
+pub use client_application::{ClientApplication, ClientApplicationSpec, ClientApplicationStatus};
+pub use provider::{
+    ClusterIdentityProvider, ClusterIdentityProviderSpec, IdentityProvider, IdentityProviderSpec,
+    IdentityProviderStatus,
+};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use kube::core::Rule;
+
+/// Every custom resource definition of Keywright, in the order of `keywright crd`.
+#[must_use]
+pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
+    vec![
+        ClientApplication::crd(),
+        ClusterIdentityProvider::crd(),
+        IdentityProvider::crd(),
+    ]
+}
+
+/// A CEL rule with the sentence that the user reads when it does not hold.
+fn rule(expression: &str, message: &str) -> Rule {
+    Rule::new(expression).message(message)
+}

@@ -1,0 +1,28 @@
+//! Names that Keywright gives to things in the cluster, stated once.
+
+/// The API group of every kind here.
+pub const GROUP: &str = "keywright.dev";
+
+/// Server-side apply field manager.
+pub const FIELD_MANAGER: &str = "keywright";
+
+/// Label that tools read to learn what manages an object.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+
+/// Value of [`MANAGED_BY_LABEL`] on every Secret that Keywright writes.
+pub const MANAGED_BY: &str = "keywright";
+
+/// Annotation on a Secret: UID of the resource it is written for.
+pub const OWNER_UID_ANNOTATION: &str = "keywright.dev/owner-uid";
+
+/// Annotation on a Secret: kind and name of the resource it is written for, as `Kind/name`.
+pub const OWNER_ANNOTATION: &str = "keywright.dev/owner";
+
+/// Annotation on a Secret: digest of the content as Keywright wrote it. An edited Secret no longer fits it.
+pub const CONTENT_DIGEST_ANNOTATION: &str = "keywright.dev/content-digest";
+
+/// Finalizer on a [`crate::api::ClientApplication`] whose application carries Keywright's mark.
+pub const RELEASE_FINALIZER: &str = "keywright.dev/release-application";
+
+/// The Secret type that tells a Keywright credential from an ordinary Secret.
+pub const CREDENTIALS_SECRET_TYPE: &str = "keywright.dev/credentials";

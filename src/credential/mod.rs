@@ -1,0 +1,4 @@
+//! What is decided about credentials: pure functions, time comes in as an argument.
+
+pub mod schedule;
+pub mod secret_content;

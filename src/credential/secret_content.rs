@@ -1,0 +1,167 @@
+//! What stands in a written Secret, and how an edit is recognised.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use crate::api::secret::SecretKeys;
+
+/// The credentials of a client application, with what a consumer needs to use them.
+#[derive(Clone, Debug)]
+pub struct ApplicationCredentials {
+    /// OAuth 2.0 client identifier.
+    pub client_id: String,
+    /// The application's key.
+    pub api_key: SecretString,
+    /// The application's identifier at the identity API.
+    pub application_id: String,
+    /// The organization's identifier at the identity API.
+    pub organization_id: String,
+    /// Base address that takes the key.
+    pub api_url: String,
+}
+
+/// The names of the keys in a Secret, renamed as the user asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyNames {
+    client_id: String,
+    api_key: String,
+    application_id: String,
+    organization_id: String,
+    api_url: String,
+}
+
+impl KeyNames {
+    /// The names that follow from `secret.keys`.
+    #[must_use]
+    pub fn new(keys: Option<&SecretKeys>) -> Self {
+        let name = |chosen: fn(&SecretKeys) -> &Option<String>, usual: &str| {
+            keys.and_then(|keys| chosen(keys).clone())
+                .unwrap_or_else(|| usual.to_owned())
+        };
+        Self {
+            client_id: name(|keys| &keys.client_id, "client_id"),
+            api_key: name(|keys| &keys.api_key, "api_key"),
+            application_id: name(|keys| &keys.application_id, "application_id"),
+            organization_id: name(|keys| &keys.organization_id, "organization_id"),
+            api_url: name(|keys| &keys.api_url, "api_url"),
+        }
+    }
+
+    /// The name of the key that holds the application's key.
+    #[must_use]
+    pub fn api_key(&self) -> &str {
+        &self.api_key
+    }
+
+    fn all(&self) -> [&str; 5] {
+        [
+            &self.client_id,
+            &self.api_key,
+            &self.application_id,
+            &self.organization_id,
+            &self.api_url,
+        ]
+    }
+}
+
+/// The Secret's entries. The values are secret bytes: hand them to nothing but the Secret.
+#[must_use]
+pub fn entries(credentials: &ApplicationCredentials, names: &KeyNames) -> BTreeMap<String, ByteString> {
+    let bytes = |text: &str| ByteString(text.as_bytes().to_vec());
+    BTreeMap::from([
+        (names.client_id.clone(), bytes(&credentials.client_id)),
+        (names.api_key.clone(), bytes(credentials.api_key.expose_secret())),
+        (names.application_id.clone(), bytes(&credentials.application_id)),
+        (names.organization_id.clone(), bytes(&credentials.organization_id)),
+        (names.api_url.clone(), bytes(&credentials.api_url)),
+    ])
+}
+
+/// A digest of those entries of a Secret that Keywright writes; keys that others have added do not count.
+/// `None` when one of them is missing.
+///
+/// The owner's UID goes in first, so that two Secrets with the same credentials have different digests. What
+/// is digested holds a key of 256 random bits, so the digest reveals nothing of it.
+#[must_use]
+pub fn digest(owner_uid: &str, entries: &BTreeMap<String, ByteString>, names: &KeyNames) -> Option<String> {
+    let mut hasher = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hasher.update((bytes.len() as u64).to_be_bytes());
+        hasher.update(bytes);
+    };
+    part(owner_uid.as_bytes());
+    for name in names.all() {
+        part(name.as_bytes());
+        part(&entries.get(name)?.0);
+    }
+    let hex = hasher
+        .finalize()
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    Some(format!("sha256:{hex}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credentials() -> ApplicationCredentials {
+        ApplicationCredentials {
+            client_id: "client".into(),
+            api_key: "sk_test_value".to_owned().into(),
+            application_id: "application".into(),
+            organization_id: "organization".into(),
+            api_url: "https://verification.example/v3".into(),
+        }
+    }
+
+    #[test]
+    fn keys_are_named_as_the_user_asked() {
+        let keys = SecretKeys {
+            api_key: Some("DIDIT_API_KEY".into()),
+            ..SecretKeys::default()
+        };
+        let names = KeyNames::new(Some(&keys));
+        let entries = entries(&credentials(), &names);
+        assert_eq!(entries["DIDIT_API_KEY"].0, b"sk_test_value");
+        assert_eq!(
+            entries.keys().collect::<Vec<_>>(),
+            [
+                "DIDIT_API_KEY",
+                "api_url",
+                "application_id",
+                "client_id",
+                "organization_id"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_edit_changes_the_digest_and_a_key_of_someone_else_does_not() {
+        let names = KeyNames::new(None);
+        let written = entries(&credentials(), &names);
+        let digest_of = |entries| digest("uid", entries, &names);
+        let before = digest_of(&written);
+
+        let mut extended = written.clone();
+        extended.insert("theirs".into(), ByteString(b"x".to_vec()));
+        assert_eq!(digest_of(&extended), before);
+
+        let mut edited = written.clone();
+        edited.insert("api_key".into(), ByteString(b"other".to_vec()));
+        assert_ne!(digest_of(&edited), before);
+
+        let mut incomplete = written.clone();
+        incomplete.remove("client_id");
+        assert_eq!(digest_of(&incomplete), None);
+        assert_ne!(digest("another uid", &written, &names), before);
+    }
+
+    #[test]
+    fn credentials_do_not_show_their_key() {
+        assert!(!format!("{:?}", credentials()).contains("sk_test_value"));
+    }
+}
