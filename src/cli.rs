@@ -1,0 +1,271 @@
+//! The command line: groups of flags that become one validated [`Config`].
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use k8s_openapi::jiff::SignedDuration;
+
+use crate::api::custom_resource_definitions;
+use crate::app::{self, Config};
+use crate::controller::client_application::plan::Policy;
+use crate::credential::schedule::Backoff;
+use crate::kube_ext::lease::Timings;
+use crate::telemetry::logs::{self, LogFormat};
+
+/// Keywright keeps machine credentials on Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "keywright", version, about, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the operator
+    Run(Box<RunArgs>),
+    /// Print the custom resource definitions, to be applied with kubectl
+    Crd,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    election: ElectionArgs,
+    #[command(flatten)]
+    pace: PaceArgs,
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Scope")]
+struct ScopeArgs {
+    /// Namespaces to look after, separated by commas; all when absent
+    #[arg(long, env = "KEYWRIGHT_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACE")]
+    watch_namespaces: Vec<String>,
+    /// Whether ClusterIdentityProviders are looked after
+    #[arg(long, env = "KEYWRIGHT_CLUSTER_IDENTITY_PROVIDERS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    cluster_identity_providers: bool,
+    /// Namespace of the operator: its Lease and the Secrets of ClusterIdentityProviders live there
+    #[arg(long, env = "POD_NAMESPACE", default_value = "keywright-system", value_name = "NAMESPACE")]
+    operator_namespace: String,
+    /// Name of this replica in the Lease and in events
+    #[arg(long, env = "POD_NAME", default_value = "keywright", value_name = "NAME")]
+    replica_name: String,
+    /// Identifier of this cluster in the marks on applications; the UID of its kube-system namespace when absent
+    #[arg(long, env = "KEYWRIGHT_CLUSTER_ID", value_parser = cluster_id, value_name = "ID")]
+    cluster_id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Leader election")]
+struct ElectionArgs {
+    /// Whether replicas elect a leader; without it, never run two
+    #[arg(long, env = "KEYWRIGHT_LEADER_ELECTION", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    leader_election: bool,
+    /// Name of the Lease
+    #[arg(long, env = "KEYWRIGHT_LEASE_NAME", default_value = "keywright", value_name = "NAME")]
+    lease_name: String,
+    /// How long the others wait for a leader that is silent
+    #[arg(long, env = "KEYWRIGHT_LEASE_DURATION", default_value = "15s", value_parser = duration, value_name = "DURATION")]
+    lease_duration: Duration,
+    /// How long a leader tries to renew before it steps down
+    #[arg(long, env = "KEYWRIGHT_LEASE_RENEW_DEADLINE", default_value = "10s", value_parser = duration, value_name = "DURATION")]
+    lease_renew_deadline: Duration,
+    /// Pause between two tries
+    #[arg(long, env = "KEYWRIGHT_LEASE_RETRY_PERIOD", default_value = "2s", value_parser = duration, value_name = "DURATION")]
+    lease_retry_period: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Pace")]
+struct PaceArgs {
+    /// How often an application is compared with its resource when nothing calls for it sooner
+    #[arg(long, env = "KEYWRIGHT_DRIFT_INTERVAL", default_value = "1h", value_parser = duration, value_name = "DURATION")]
+    drift_interval: Duration,
+    /// How often a provider that works is asked whether it still does
+    #[arg(long, env = "KEYWRIGHT_PROVIDER_CHECK_INTERVAL", default_value = "10m", value_parser = duration, value_name = "DURATION")]
+    provider_check_interval: Duration,
+    /// How long one call to an identity API may take
+    #[arg(long, env = "KEYWRIGHT_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration, value_name = "DURATION")]
+    request_timeout: Duration,
+    /// How long a creation whose outcome is unknown may still take effect; no other is tried before
+    #[arg(long, env = "KEYWRIGHT_CREATION_SETTLE_TIME", default_value = "60s", value_parser = duration, value_name = "DURATION")]
+    creation_settle_time: Duration,
+    /// How long a deletion waits for the identity API before the application is left as it is
+    #[arg(long, env = "KEYWRIGHT_RELEASE_TIMEOUT", default_value = "2m", value_parser = duration, value_name = "DURATION")]
+    release_timeout: Duration,
+    /// Longest pause between two tries after failures that pass by themselves
+    #[arg(long, env = "KEYWRIGHT_LONGEST_BACKOFF", default_value = "5m", value_parser = duration, value_name = "DURATION")]
+    longest_backoff: Duration,
+    /// Resources of one kind that are worked on at the same time
+    #[arg(long, env = "KEYWRIGHT_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024), value_name = "NUMBER")]
+    concurrency: u16,
+    /// How long a shutdown waits for work that has begun
+    #[arg(long, env = "KEYWRIGHT_SHUTDOWN_TIMEOUT", default_value = "25s", value_parser = duration, value_name = "DURATION")]
+    shutdown_timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Telemetry")]
+struct TelemetryArgs {
+    /// Address that serves /livez, /readyz and /metrics
+    #[arg(long, env = "KEYWRIGHT_METRICS_ADDRESS", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
+    metrics_address: SocketAddr,
+    /// Form of the log
+    #[arg(long, env = "KEYWRIGHT_LOG_FORMAT", value_enum, default_value_t = LogFormatArg::Json, value_name = "FORMAT")]
+    log_format: LogFormatArg,
+    /// What is logged, in the syntax of RUST_LOG
+    #[arg(long, env = "RUST_LOG", default_value = logs::DEFAULT_FILTER, value_name = "FILTER")]
+    log_filter: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormatArg {
+    /// One JSON object a line
+    Json,
+    /// For people
+    Pretty,
+}
+
+/// Parses the command line and does what it says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Crd => print_custom_resource_definitions(),
+        Command::Run(args) => run(*args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            // Nothing is left to be told when the standard error stream is gone.
+            let _ = writeln!(std::io::stderr(), "keywright: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The definitions as one YAML stream.
+///
+/// # Errors
+/// When a definition cannot be written as YAML, which would be a defect.
+pub fn custom_resource_definitions_yaml() -> Result<String, String> {
+    custom_resource_definitions().iter().try_fold(String::new(), |stream, definition| {
+        let yaml = serde_saphyr::to_string(definition).map_err(|error| error.to_string())?;
+        Ok(format!("{stream}---\n{yaml}"))
+    })
+}
+
+fn print_custom_resource_definitions() -> Result<(), String> {
+    let yaml = custom_resource_definitions_yaml()?;
+    std::io::stdout().lock().write_all(yaml.as_bytes()).map_err(|error| error.to_string())
+}
+
+fn run(args: RunArgs) -> Result<(), String> {
+    let config = config(args)?;
+    logs::init(config.log_format, &config.log_filter).map_err(|error| error.to_string())?;
+    // Both kube and reqwest ask for the process-wide provider; only one is ever installed.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the runtime could not be started: {error}"))?;
+    runtime.block_on(app::run(config)).map_err(|error| error.to_string())
+}
+
+fn config(args: RunArgs) -> Result<Config, String> {
+    let RunArgs { scope, election, pace, telemetry } = args;
+    let ScopeArgs { watch_namespaces, cluster_identity_providers, operator_namespace, replica_name, cluster_id } =
+        scope;
+    let ElectionArgs { leader_election, lease_name, lease_duration, lease_renew_deadline, lease_retry_period } =
+        election;
+    let PaceArgs {
+        drift_interval,
+        provider_check_interval,
+        request_timeout,
+        creation_settle_time,
+        release_timeout,
+        longest_backoff,
+        concurrency,
+        shutdown_timeout,
+    } = pace;
+    let TelemetryArgs { metrics_address, log_format, log_filter } = telemetry;
+    let timings = Timings::new(lease_duration, lease_renew_deadline, lease_retry_period);
+    Ok(Config {
+        watch_namespaces,
+        cluster_identity_providers,
+        operator_namespace,
+        replica_name,
+        cluster_id,
+        lease: leader_election.then_some(lease_name),
+        lease_timings: timings.map_err(|error| error.to_string())?,
+        policy: Policy {
+            drift_interval,
+            creation_settle_time,
+            release_timeout,
+            backoff: Backoff { first: Duration::from_secs(1).min(longest_backoff), longest: longest_backoff },
+            denied_pause: Duration::from_secs(600),
+        },
+        provider_check_interval,
+        request_timeout,
+        concurrency,
+        shutdown_timeout,
+        metrics_address,
+        log_format: match log_format {
+            LogFormatArg::Json => LogFormat::Json,
+            LogFormatArg::Pretty => LogFormat::Pretty,
+        },
+        log_filter,
+    })
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: SignedDuration =
+        text.parse().map_err(|_| "not a duration; write for example 500ms, 30s, 10m or 1h".to_owned())?;
+    match Duration::try_from(parsed) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("must be longer than zero".to_owned()),
+    }
+}
+
+fn cluster_id(text: &str) -> Result<String, String> {
+    let fits = !text.is_empty() && text.len() <= 63 && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    if fits { Ok(text.to_owned()) } else { Err("must be 1 to 63 letters, digits, '-', '.' or '_'".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_a_sentence() {
+        for (args, expected) in [
+            (&["--drift-interval", "soon"][..], "write for example 500ms, 30s, 10m or 1h"),
+            (&["--release-timeout", "0s"], "must be longer than zero"),
+            (&["--cluster-id", "a b"], "must be 1 to 63 letters"),
+            (&["--concurrency", "0"], "0 is not in 1..=1024"),
+        ] {
+            let refused = Cli::try_parse_from(["keywright", "run"].iter().chain(args)).unwrap_err().to_string();
+            assert!(refused.contains(expected), "{refused}");
+        }
+    }
+
+    #[test]
+    fn lease_durations_that_do_not_fit_together_are_refused() {
+        let cli = Cli::try_parse_from(["keywright", "run", "--lease-duration", "5s"]).unwrap();
+        let Command::Run(args) = cli.command else { panic!("another command") };
+        assert!(config(*args).unwrap_err().contains("--lease-renew-deadline"));
+    }
+}

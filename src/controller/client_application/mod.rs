@@ -1,0 +1,120 @@
+//! The controller of [`ClientApplication`]: observe, plan, act, report.
+
+mod act;
+pub mod desired;
+mod ending;
+mod findings;
+pub mod index;
+mod observe;
+pub mod plan;
+mod report;
+mod secret;
+pub mod state;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+
+use self::index::ApplicationIndex;
+use self::plan::{Plan, Policy, plan};
+use self::state::{Failure, Observed};
+use super::registry::{ProviderKey, ProviderRegistry};
+use super::{Pass, ReconcileError, Reconciler};
+use crate::api::ClientApplication;
+use crate::identity::{CallError, ErrorKind};
+use crate::kube_ext::events::Events;
+use crate::kube_ext::index::SecretIndex;
+use crate::kube_ext::lease::Leadership;
+use crate::telemetry::metrics::Metrics;
+
+/// More steps than any pass needs; a plan that goes on past them runs in a circle.
+const STEP_LIMIT: usize = 24;
+
+/// Reconciles [`ClientApplication`]s.
+pub struct ClientApplications {
+    /// Client for the Kubernetes API.
+    pub client: Client,
+    /// Identifier of this cluster, which goes into marks.
+    pub cluster: String,
+    /// The providers.
+    pub providers: Arc<ProviderRegistry>,
+    /// Wakes a provider that failed, so that it looks for itself.
+    pub wake_provider: Box<dyn Fn(&ProviderKey) + Send + Sync>,
+    /// The Secrets that Keywright wrote.
+    pub secrets: Arc<SecretIndex>,
+    /// All client applications.
+    pub applications: Arc<ApplicationIndex>,
+    /// Settings.
+    pub policy: Policy,
+    /// Where transitions are told.
+    pub events: Events,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Whether new work may start.
+    pub leadership: Leadership,
+    /// Resource versions of our own last status writes, by namespace and name: an older copy from the watch is
+    /// not used.
+    pub written: Mutex<HashMap<index::Place, u64>>,
+}
+
+#[async_trait]
+impl Reconciler for ClientApplications {
+    type Kind = ClientApplication;
+
+    const NAME: &'static str = "client_application";
+
+    async fn reconcile(
+        &self,
+        object: Arc<ClientApplication>,
+        earlier_failures: u32,
+    ) -> Result<Pass, ReconcileError> {
+        let Some(mut pass) = self.observe(object, earlier_failures).await? else {
+            return Ok(Pass { wake: None, blocked: false });
+        };
+        for _ in 0..STEP_LIMIT {
+            let Plan { step, status, wake, blocked } = plan(&pass.observed, &self.policy, Timestamp::now());
+            let Some(step) = step else {
+                self.report(&mut pass, status).await?;
+                return Ok(Pass { wake, blocked });
+            };
+            if !self.leadership.is_leading() {
+                return Err(ReconcileError::NotLeading);
+            }
+            let kind = step.kind();
+            tracing::debug!(step = ?kind, "next step");
+            match self.perform(step, status, &mut pass).await? {
+                Ok(evidence) => pass.observed.absorb(evidence),
+                Err(error) => {
+                    self.suspect_provider(&pass.observed, &error);
+                    pass.observed.failure = Some(Failure { step: kind, error });
+                }
+            }
+        }
+        Err(ReconcileError::Endless { steps: STEP_LIMIT })
+    }
+}
+
+impl ClientApplications {
+    /// Forgets a resource that is gone.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        let place = (namespace.to_owned(), name.to_owned());
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+    }
+
+    /// A failure that may concern everyone who uses the provider is looked into by the provider's own
+    /// controller, so that its status tells the truth.
+    fn suspect_provider(&self, observed: &Observed, error: &CallError) {
+        let concerns_all = matches!(
+            error.kind,
+            ErrorKind::Unavailable | ErrorKind::Unauthorized | ErrorKind::Braked { .. } | ErrorKind::Misconfigured { .. }
+        );
+        if concerns_all {
+            let key = ProviderKey::of(&observed.spec.provider_ref, &observed.resource.namespace);
+            self.providers.suspect(&key);
+            (self.wake_provider)(&key);
+        }
+    }
+}

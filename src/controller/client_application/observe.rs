@@ -1,0 +1,139 @@
+//! Gathers what a decision rests on. In the ordinary case, a resource as it should be, this costs no call.
+
+use std::sync::{Arc, PoisonError};
+
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Api, Resource, ResourceExt};
+
+use super::ClientApplications;
+use super::secret;
+use super::state::{Learned, Observed, ProviderView, Resource as Facts, SecretView};
+use crate::api::ClientApplication;
+use crate::api::client_application::{ClientApplicationStatus, ProviderReference};
+use crate::api::names::RELEASE_FINALIZER;
+use crate::controller::ReconcileError;
+use crate::controller::registry::{Availability, Connection, Lookup, ProviderKey};
+
+/// One pass over one resource.
+pub(super) struct Pass {
+    /// The resource as it was read.
+    pub(super) object: Arc<ClientApplication>,
+    /// The conditions that were recorded when the pass began.
+    pub(super) conditions_before: Vec<Condition>,
+    /// What decisions rest on.
+    pub(super) observed: Observed,
+    /// The provider, where it can be used.
+    pub(super) connection: Option<Connection>,
+}
+
+impl ClientApplications {
+    /// Everything about a resource, or nothing when it is gone.
+    pub(super) async fn observe(
+        &self,
+        object: Arc<ClientApplication>,
+        earlier_failures: u32,
+    ) -> Result<Option<Pass>, ReconcileError> {
+        let Some(object) = self.recent(object).await? else { return Ok(None) };
+        let resource = self.facts(&object);
+        let spec = object.spec.clone();
+        let status = object.status.clone().unwrap_or_default();
+        let (provider, connection) = self.provider(&spec.provider_ref, &resource.namespace);
+        let secret = self.secret(&object, &resource, &status).await?;
+        let rival = self.applications.rival(&resource.namespace, &resource.name, &spec.secret.name);
+        let observed = Observed {
+            resource,
+            spec,
+            status,
+            provider,
+            secret,
+            rival,
+            learned: Learned::default(),
+            failure: None,
+            earlier_failures,
+        };
+        let conditions_before = observed.status.conditions.clone();
+        Ok(Some(Pass { object, conditions_before, observed, connection }))
+    }
+
+    /// The resource, read anew where an outdated copy could make something happen twice.
+    async fn recent(
+        &self,
+        object: Arc<ClientApplication>,
+    ) -> Result<Option<Arc<ClientApplication>>, ReconcileError> {
+        let recorded = object.status.as_ref().is_some_and(|status| status.application_id.is_some());
+        if recorded && object.meta().deletion_timestamp.is_none() && !self.is_outdated(&object) {
+            return Ok(Some(object));
+        }
+        let api: Api<ClientApplication> =
+            Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default());
+        let live = api.get_opt(&object.name_any()).await.map_err(ReconcileError::kube("reading the ClientApplication"))?;
+        Ok(live.filter(|live| live.uid() == object.uid()).map(Arc::new))
+    }
+
+    fn is_outdated(&self, object: &ClientApplication) -> bool {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (object.namespace().unwrap_or_default(), object.name_any());
+        let seen = object.resource_version().and_then(|version| version.parse::<u64>().ok());
+        match (written.get(&place).copied(), seen) {
+            (Some(written), Some(seen)) => seen < written,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    fn facts(&self, object: &ClientApplication) -> Facts {
+        Facts {
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+            uid: object.uid().unwrap_or_default(),
+            generation: object.meta().generation.unwrap_or_default(),
+            deletion: object.meta().deletion_timestamp.as_ref().map(|time| time.0),
+            has_finalizer: object.finalizers().iter().any(|present| present == RELEASE_FINALIZER),
+            cluster: self.cluster.clone(),
+        }
+    }
+
+    fn provider(
+        &self,
+        reference: &ProviderReference,
+        namespace: &str,
+    ) -> (ProviderView, Option<Connection>) {
+        match self.providers.lookup(&ProviderKey::of(reference, namespace), namespace) {
+            Lookup::NotListed | Lookup::Found(Availability::Pending) => (ProviderView::Pending, None),
+            Lookup::Missing => (ProviderView::Missing, None),
+            Lookup::NotAllowed => (ProviderView::NotAllowed, None),
+            Lookup::Found(Availability::NotReady { reason, message }) => {
+                (ProviderView::NotReady { reason, message }, None)
+            }
+            Lookup::Found(Availability::Ready(connection)) => {
+                let organization_id = connection.account.organization.id.clone();
+                (ProviderView::Ready { organization_id }, Some(connection))
+            }
+        }
+    }
+
+    /// The Secret that the spec names. It is read only when the watch does not show the very version that
+    /// was recorded.
+    async fn secret(
+        &self,
+        object: &ClientApplication,
+        resource: &Facts,
+        status: &ClientApplicationStatus,
+    ) -> Result<SecretView, ReconcileError> {
+        let name = &object.spec.secret.name;
+        let indexed = self.secrets.get(&resource.namespace, name);
+        let recorded = status.secret.as_ref().filter(|recorded| &recorded.name == name);
+        if let (Some(indexed), Some(recorded)) = (&indexed, recorded)
+            && indexed.owner_uid == resource.uid
+            && indexed.uid == recorded.uid
+            && indexed.resource_version == recorded.resource_version
+            && recorded.generation == resource.generation
+        {
+            return Ok(SecretView::Ours { published: recorded.clone(), intact: true });
+        }
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &resource.namespace);
+        let live = api.get_opt(name).await.map_err(ReconcileError::kube("reading the Secret"))?;
+        Ok(live.map_or(SecretView::Absent, |live| secret::view(&live, resource, &object.spec.secret, recorded)))
+    }
+}

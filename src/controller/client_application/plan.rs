@@ -1,0 +1,414 @@
+//! What to do next about a `ClientApplication`, what is true of it, and when to look again.
+//!
+//! [`plan`] is pure: the same observation at the same time gives the same plan. It returns one step; the
+//! step's evidence is taken in and `plan` is asked again, until there is nothing more to do. Every step may
+//! be cut off at any moment: what follows then leads to the same end.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use super::state::{Failure, Observed, ProviderView, Search, SecretView, Step};
+use super::{desired, ending, findings};
+use crate::api::client_application::{
+    ClientApplicationStatus, DeletionPolicy, KEY_ACCEPTED, Origin, PROVIDER_READY, PROVISIONED, PendingCreation,
+    SECRET_SYNCED,
+};
+use crate::api::conditions::{self, Finding, Truth, whole_seconds};
+use crate::credential::schedule::{Backoff, spread};
+use crate::identity::{Application, ErrorKind};
+
+/// The operator's settings that decisions depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// How often an application is compared with its resource when nothing calls for it sooner.
+    pub drift_interval: Duration,
+    /// How long a creation whose outcome is unknown may still take effect at the identity API.
+    pub creation_settle_time: Duration,
+    /// How long a deletion waits for the identity API before the application is left as it is.
+    pub release_timeout: Duration,
+    /// Pauses after failures that pass by themselves.
+    pub backoff: Backoff,
+    /// Pause after a failure that somebody has to mend.
+    pub denied_pause: Duration,
+}
+
+/// What [`plan`] decides.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The next step, or none when this pass has come to its end.
+    pub step: Option<Step>,
+    /// The status that is true now.
+    pub status: ClientApplicationStatus,
+    /// When to look again if nothing changes before.
+    pub wake: Option<Duration>,
+    /// Whether something is in the way.
+    pub blocked: bool,
+}
+
+/// The next move before it is turned into a [`Plan`].
+pub(super) enum Next {
+    /// Do this.
+    Do(Step),
+    /// Write this status, then go on.
+    Record(Box<ClientApplicationStatus>),
+    /// Something is in the way: say so and wait.
+    Halt(Halt),
+    /// Say nothing new and wait: what is in the way is not known yet.
+    Wait(Duration),
+    /// Everything is as it should be.
+    Done,
+}
+
+/// What is in the way.
+pub(super) struct Halt {
+    pub(super) finding: Finding,
+    pub(super) wake: Option<Duration>,
+}
+
+/// Decides what comes next. `now` is the time of the decision.
+#[must_use]
+pub fn plan(observed: &Observed, policy: &Policy, now: Timestamp) -> Plan {
+    let next = if observed.resource.deletion.is_some() {
+        ending::next(observed, policy, now)
+    } else {
+        next(observed, policy, now)
+    };
+    match next {
+        Next::Wait(wake) => {
+            Plan { step: None, status: observed.status.clone(), wake: Some(wake), blocked: false }
+        }
+        Next::Do(step) => Plan { step: Some(step), status: observed.status.clone(), wake: None, blocked: false },
+        Next::Record(status) => {
+            let status = with_conditions(*status, observed, None, now);
+            Plan { step: Some(Step::RecordStatus), status, wake: None, blocked: false }
+        }
+        Next::Halt(halt) => {
+            let status = with_conditions(facts(observed, now), observed, Some(&halt.finding), now);
+            Plan { step: None, status, wake: halt.wake, blocked: true }
+        }
+        Next::Done => {
+            let status = with_conditions(converged(observed, now), observed, None, now);
+            let wake = Some(until_drift_check(&status, observed, policy, now));
+            Plan { step: None, status, wake, blocked: false }
+        }
+    }
+}
+
+fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
+    if observed.spec.suspend == Some(true) {
+        return Next::Halt(Halt { finding: findings::suspended(), wake: None });
+    }
+    if let Some(failure) = &observed.failure {
+        return Next::Halt(failed(observed, failure, policy));
+    }
+    if let Some(halt) = claim_refused(observed, policy) {
+        return Next::Halt(halt);
+    }
+    match provider_in_the_way(observed, policy) {
+        Some(next) => next,
+        None if !observed.resource.has_finalizer => Next::Do(Step::AddFinalizer),
+        None => match &observed.status.application_id {
+            None if observed.spec.adopt.is_some() => adopt(observed, policy),
+            None => create(observed, policy, now),
+            Some(id) => maintain(observed, id, policy, now),
+        },
+    }
+}
+
+/// One owner per Secret, settled before the identity API is called.
+fn claim_refused(observed: &Observed, policy: &Policy) -> Option<Halt> {
+    let name = &observed.spec.secret.name;
+    let (reason, message) = match (&observed.secret, &observed.rival) {
+        (SecretView::Foreign { owner }, _) => (
+            "SecretConflict",
+            format!(
+                "Secret {name} belongs to {owner} and is not touched. Choose another spec.secret.name, or delete that Secret if nothing needs it"
+            ),
+        ),
+        (SecretView::Absent, Some(rival)) => (
+            "SecretClaimed",
+            format!("Secret {name} is claimed by ClientApplication {rival}, which is older. Choose another spec.secret.name"),
+        ),
+        _ => match &observed.learned.secret_refused {
+            Some(message) => (
+                "SecretRefused",
+                format!("the Kubernetes API does not take Secret {name}: {message}. Correct spec.secret, or what keeps the Secret from being written"),
+            ),
+            None => return None,
+        },
+    };
+    Some(halt(SECRET_SYNCED, Truth::False, reason, message, policy.denied_pause))
+}
+
+/// What keeps the provider from being used, if anything does.
+pub(super) fn provider_in_the_way(observed: &Observed, policy: &Policy) -> Option<Next> {
+    let reference = &observed.spec.provider_ref;
+    let (kind, name) = (reference.kind.as_str(), &reference.name);
+    let (reason, message) = match &observed.provider {
+        ProviderView::Ready { .. } => return None,
+        ProviderView::Pending => return Some(Next::Wait(Duration::from_secs(5))),
+        ProviderView::Missing => {
+            ("ProviderNotFound".to_owned(), format!("{kind} {name} does not exist. Create it, or correct spec.providerRef"))
+        }
+        ProviderView::NotAllowed => (
+            "NamespaceNotAllowed".to_owned(),
+            format!(
+                "{kind} {name} does not allow namespace {}. Ask its administrator to add the namespace to spec.allowedNamespaces",
+                observed.resource.namespace
+            ),
+        ),
+        ProviderView::NotReady { reason, message } => (reason.clone(), format!("{kind} {name} is not ready: {message}")),
+    };
+    Some(Next::Halt(halt(PROVIDER_READY, Truth::False, &reason, message, policy.denied_pause)))
+}
+
+/// Take the application that the spec names.
+fn adopt(observed: &Observed, policy: &Policy) -> Next {
+    let Some(adoption) = &observed.spec.adopt else { return Next::Done };
+    let id = &adoption.application_id;
+    if observed.learned.gone {
+        let message = format!(
+            "spec.adopt.applicationId: the account sees no application {id} in its organization. Correct it in a new resource"
+        );
+        return Next::Halt(halt(PROVISIONED, Truth::False, "ApplicationNotFound", message, policy.denied_pause));
+    }
+    let Some(application) = &observed.learned.application else {
+        return Next::Do(Step::Read(id.clone()));
+    };
+    match correction(observed, application, policy) {
+        Some(next) => next,
+        None => Next::Record(Box::new(provisioned(observed, application, Origin::Adopted))),
+    }
+}
+
+/// Make an application, unless one is found that an earlier, interrupted pass has made.
+fn create(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
+    let pending = observed.status.pending_creation.as_ref();
+    let display_name = pending.map_or_else(
+        || desired::display_name(&observed.resource, &observed.spec),
+        |pending| pending.display_name.clone(),
+    );
+    if let Some(application) = &observed.learned.application {
+        return Next::Record(Box::new(provisioned(observed, application, Origin::Created)));
+    }
+    match &observed.learned.search {
+        Search::NotLooked => Next::Do(Step::FindMarked { display_name }),
+        Search::Mine(id) => Next::Do(Step::Read(id.clone())),
+        Search::Predecessor(id) => Next::Halt(halt(
+            PROVISIONED,
+            Truth::False,
+            "ApplicationOfEarlierResource",
+            format!(
+                "application {id} was made for an earlier ClientApplication of this name and still carries its mark. \
+                 Set spec.adopt.applicationId to {id} to take it, or remove the line that begins with \"[keywright \" \
+                 from its description to have another one made"
+            ),
+            policy.denied_pause,
+        )),
+        Search::Nothing if observed.learned.intent_recorded => {
+            Next::Do(Step::Create(desired::new_application(&observed.resource, &observed.spec, &display_name)))
+        }
+        Search::Nothing => match pending.and_then(|pending| settles_in(pending, policy, now)) {
+            Some(wait) => Next::Halt(unconfirmed(wait)),
+            None => Next::Record(Box::new(ClientApplicationStatus {
+                pending_creation: Some(PendingCreation { display_name, recorded_time: Time(whole_seconds(now)) }),
+                ..facts(observed, now)
+            })),
+        },
+    }
+}
+
+/// How long a creation that was begun before this pass may still take effect.
+pub(super) fn settles_in(pending: &PendingCreation, policy: &Policy, now: Timestamp) -> Option<Duration> {
+    let settled = later(pending.recorded_time.0, policy.creation_settle_time);
+    Duration::try_from(settled.duration_since(now)).ok().filter(|wait| !wait.is_zero())
+}
+
+pub(super) fn unconfirmed(wait: Duration) -> Halt {
+    let message = format!(
+        "a creation was begun and its outcome is not known. Looking for the application again in {} seconds, before another is made",
+        wait.as_secs().max(1)
+    );
+    halt(PROVISIONED, Truth::Unknown, "CreationUnconfirmed", message, wait)
+}
+
+/// Keep the application and the Secret as the spec wants them.
+fn maintain(observed: &Observed, id: &str, policy: &Policy, now: Timestamp) -> Next {
+    if observed.learned.gone {
+        let message = format!(
+            "the identity API no longer knows application {id}. The Secret is left as it is. A new application would have another \
+             client_id and key, so none is made by itself: delete this resource and create it again for a new one"
+        );
+        return Next::Halt(halt(PROVISIONED, Truth::False, "ApplicationMissing", message, policy.denied_pause));
+    }
+    if let Some(adoption) = observed.spec.adopt.as_ref().filter(|adoption| adoption.application_id != id) {
+        let message = format!(
+            "spec.adopt.applicationId names {}, but this resource already has application {id}. Create another ClientApplication to adopt it",
+            adoption.application_id
+        );
+        return Next::Halt(halt(PROVISIONED, Truth::False, "AlreadyProvisioned", message, policy.denied_pause));
+    }
+    match &observed.learned.application {
+        None if must_read(observed, policy, now) => return Next::Do(Step::Read(id.to_owned())),
+        None => {}
+        Some(application) => {
+            if let Some(next) = correction(observed, application, policy) {
+                return next;
+            }
+            if !matches!(observed.secret, SecretView::Ours { intact: true, .. }) {
+                return Next::Do(Step::WriteSecret(Box::new(application.clone())));
+            }
+            if observed.learned.verdict.is_none() {
+                return Next::Do(Step::Probe(application.api_key.clone()));
+            }
+        }
+    }
+    match &observed.status.secret {
+        Some(earlier) if earlier.name != observed.spec.secret.name && !observed.learned.retired => {
+            Next::Do(Step::RetireSecret(earlier.clone()))
+        }
+        _ => Next::Done,
+    }
+}
+
+/// What has to be settled about the record before it can be relied on.
+fn correction(observed: &Observed, application: &Application, policy: &Policy) -> Option<Next> {
+    let (resource, spec, record) = (&observed.resource, &observed.spec, &application.metadata);
+    if let Some(holder) = desired::other_holder(resource, record).filter(|holder| !holder.same_place(&resource.mark())) {
+        let message = format!(
+            "application {} is held by ClientApplication {}/{} of cluster {}. Delete that resource, or, if it no longer exists, \
+             remove the line that begins with \"[keywright \" from the application's description",
+            application.id, holder.namespace, holder.name, holder.cluster
+        );
+        return Some(Next::Halt(halt(PROVISIONED, Truth::False, "ApplicationHeld", message, policy.denied_pause)));
+    }
+    if let Some(location) = desired::other_data_location(spec, record) {
+        let message = format!(
+            "spec.didit.dataLocation differs from the application's, which is {location} and cannot change. Create another ClientApplication"
+        );
+        return Some(Next::Halt(halt(PROVISIONED, Truth::False, "DataLocationDiffers", message, policy.denied_pause)));
+    }
+    // Once a pass is enough: an identity API that spells a value its own way would be corrected for ever.
+    let changes = desired::difference(resource, spec, record).filter(|_| !observed.learned.updated)?;
+    Some(Next::Do(Step::Update(application.id.clone(), changes)))
+}
+
+/// Whether the record has to be read. When this is false, the resource costs no call at all.
+fn must_read(observed: &Observed, policy: &Policy, now: Timestamp) -> bool {
+    let status = &observed.status;
+    let holds = |type_| conditions::find(&status.conditions, type_).is_some_and(|condition| condition.status == "True");
+    status.applied_generation != Some(observed.resource.generation)
+        || !holds(PROVISIONED)
+        || conditions::find(&status.conditions, KEY_ACCEPTED).is_none_or(|condition| condition.status == "False")
+        || !matches!(observed.secret, SecretView::Ours { intact: true, .. })
+        || until_drift_check(status, observed, policy, now).is_zero()
+}
+
+fn until_drift_check(status: &ClientApplicationStatus, observed: &Observed, policy: &Policy, now: Timestamp) -> Duration {
+    let Some(checked) = &status.last_checked_time else { return Duration::ZERO };
+    let due = later(checked.0, spread(policy.drift_interval, &observed.resource.uid));
+    // A clock that was set back must not put the check off for longer than one interval.
+    Duration::try_from(due.duration_since(now)).unwrap_or_default().min(policy.drift_interval)
+}
+
+/// What a call that failed means for the conditions, and when to try again.
+pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) -> Halt {
+    let error = &failure.error;
+    let said = error.to_string();
+    let backoff = policy.backoff.pause(observed.earlier_failures.saturating_add(1), &observed.resource.uid);
+    match &error.kind {
+        ErrorKind::Unavailable => halt(PROVIDER_READY, Truth::False, "Unavailable", format!("{said}. Trying again"), backoff),
+        ErrorKind::Throttled { retry_after } => {
+            let wake = retry_after.unwrap_or(backoff).max(Duration::from_secs(1));
+            let message = format!("{said}. Trying again in {} seconds", wake.as_secs());
+            halt(PROVIDER_READY, Truth::False, "Throttled", message, wake)
+        }
+        ErrorKind::Braked { .. } => {
+            halt(PROVIDER_READY, Truth::False, "CredentialsRefused", said, policy.denied_pause)
+        }
+        ErrorKind::Misconfigured { reason } => halt(PROVIDER_READY, Truth::False, reason, said, policy.denied_pause),
+        ErrorKind::Unauthorized => halt(PROVIDER_READY, Truth::False, "Unauthorized", said, policy.denied_pause),
+        ErrorKind::Forbidden => halt(PROVISIONED, Truth::False, "Forbidden", said, policy.denied_pause),
+        ErrorKind::NotFound => halt(PROVISIONED, Truth::False, "NotFound", said, policy.denied_pause),
+        ErrorKind::Rejected => halt(
+            PROVISIONED,
+            Truth::False,
+            "Rejected",
+            format!("the identity API refused what the spec asks for: {said}. Correct the spec"),
+            policy.denied_pause,
+        ),
+        ErrorKind::Unknown => halt(
+            PROVISIONED,
+            Truth::Unknown,
+            "OutcomeUnknown",
+            format!("{said}. Whether it took effect is not known; looking before it is tried again"),
+            backoff,
+        ),
+        ErrorKind::Malformed => {
+            halt(PROVISIONED, Truth::Unknown, "UnexpectedAnswer", format!("{said}. Trying again"), backoff)
+        }
+    }
+}
+
+fn halt(type_: &'static str, truth: Truth, reason: &str, message: String, wake: Duration) -> Halt {
+    Halt { finding: Finding::new(type_, truth, reason, message), wake: Some(wake) }
+}
+
+/// The recorded status with what this pass has established, conditions aside.
+fn facts(observed: &Observed, now: Timestamp) -> ClientApplicationStatus {
+    let mut status = observed.status.clone();
+    if let SecretView::Ours { published, intact: true } = &observed.secret {
+        // Until the Secret of an earlier name is removed, it must not be forgotten.
+        let replaces_another = status.secret.as_ref().is_some_and(|earlier| earlier.name != published.name);
+        if !replaces_another || observed.learned.retired {
+            status.secret = Some(published.clone());
+        }
+    }
+    if let Some(organization_id) = observed.provider.organization_id()
+        && status.application_id.is_some()
+    {
+        status.organization_id = Some(organization_id.to_owned());
+    }
+    if observed.learned.application.is_some() && status.application_id.is_some() {
+        status.last_checked_time = Some(Time(whole_seconds(now)));
+    }
+    status
+}
+
+fn converged(observed: &Observed, now: Timestamp) -> ClientApplicationStatus {
+    ClientApplicationStatus { applied_generation: Some(observed.resource.generation), ..facts(observed, now) }
+}
+
+/// The status once the application is known: recorded before anything else is done with it.
+fn provisioned(observed: &Observed, application: &Application, origin: Origin) -> ClientApplicationStatus {
+    ClientApplicationStatus {
+        application_id: Some(application.id.clone()),
+        client_id: Some(application.client_id.clone()),
+        origin: Some(origin),
+        pending_creation: None,
+        ..observed.status.clone()
+    }
+}
+
+fn with_conditions(
+    status: ClientApplicationStatus,
+    observed: &Observed,
+    halted: Option<&Finding>,
+    now: Timestamp,
+) -> ClientApplicationStatus {
+    let generation = Some(observed.resource.generation);
+    let found = findings::all(observed, &status, halted);
+    ClientApplicationStatus {
+        conditions: conditions::merge(&status.conditions, &found, generation, now),
+        observed_generation: generation,
+        deletion_policy: Some(DeletionPolicy::Retain),
+        ..status
+    }
+}
+
+/// `time` plus `span`, at the end of time if need be.
+pub(super) fn later(time: Timestamp, span: Duration) -> Timestamp {
+    SignedDuration::try_from(span).ok().and_then(|span| time.checked_add(span).ok()).unwrap_or(Timestamp::MAX)
+}

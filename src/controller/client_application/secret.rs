@@ -1,0 +1,131 @@
+//! The Secret of a `ClientApplication`: what it should look like, and what is found.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::core::ObjectMeta;
+use kube::{Resource, ResourceExt};
+
+use super::state::{Resource as Facts, SecretView};
+use crate::api::ClientApplication;
+use crate::api::client_application::PublishedSecret;
+use crate::api::names::{
+    CONTENT_DIGEST_ANNOTATION, CREDENTIALS_SECRET_TYPE, MANAGED_BY, MANAGED_BY_LABEL, OWNER_ANNOTATION,
+    OWNER_UID_ANNOTATION,
+};
+use crate::api::secret::{SecretTemplate, SecretType};
+use crate::credential::secret_content::{ApplicationCredentials, KeyNames, digest, entries};
+
+/// The Secret as it should be.
+pub(super) fn build(resource: &Facts, template: &SecretTemplate, credentials: &ApplicationCredentials) -> Secret {
+    let names = KeyNames::new(template.keys.as_ref());
+    let data = entries(credentials, &names);
+    let mut annotations = annotations(resource, template);
+    if let Some(digest) = digest(&resource.uid, &data, &names) {
+        annotations.insert(CONTENT_DIGEST_ANNOTATION.to_owned(), digest);
+    }
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(template.name.clone()),
+            namespace: Some(resource.namespace.clone()),
+            labels: Some(labels(template)),
+            annotations: Some(annotations),
+            owner_references: Some(vec![owner_reference(resource)]),
+            ..ObjectMeta::default()
+        },
+        type_: Some(type_name(template).to_owned()),
+        data: Some(data),
+        ..Secret::default()
+    }
+}
+
+/// What a Secret that exists means for this resource. `recorded` is what the status says of it.
+pub(super) fn view(
+    live: &Secret,
+    resource: &Facts,
+    template: &SecretTemplate,
+    recorded: Option<&PublishedSecret>,
+) -> SecretView {
+    if live.annotations().get(OWNER_UID_ANNOTATION) != Some(&resource.uid) {
+        return SecretView::Foreign { owner: owner(live) };
+    }
+    let published = published(live, resource);
+    // Once for each generation the Secret is written anew, which also removes what the spec no longer has.
+    let of_this_generation =
+        recorded.is_some_and(|recorded| recorded.uid == published.uid && recorded.generation == resource.generation);
+    let intact = of_this_generation && as_written(live, resource, template);
+    SecretView::Ours { published, intact }
+}
+
+/// What the status records of a Secret.
+pub(super) fn published(live: &Secret, resource: &Facts) -> PublishedSecret {
+    PublishedSecret {
+        name: live.name_any(),
+        uid: live.uid().unwrap_or_default(),
+        resource_version: live.resource_version().unwrap_or_default(),
+        generation: resource.generation,
+    }
+}
+
+/// Who a Secret belongs to, for a sentence.
+pub(super) fn owner(live: &Secret) -> String {
+    let controller = live.owner_references().iter().find(|reference| reference.controller == Some(true));
+    if let Some(owner) = live.annotations().get(OWNER_ANNOTATION) {
+        return owner.clone();
+    }
+    match (controller, live.labels().get(MANAGED_BY_LABEL)) {
+        (Some(reference), _) => format!("{}/{}", reference.kind, reference.name),
+        (None, Some(manager)) => format!("{manager:?} (its label {MANAGED_BY_LABEL})"),
+        (None, None) => "somebody else (it names no owner)".to_owned(),
+    }
+}
+
+fn as_written(live: &Secret, resource: &Facts, template: &SecretTemplate) -> bool {
+    let names = KeyNames::new(template.keys.as_ref());
+    let no_data = BTreeMap::<String, ByteString>::new();
+    let data = live.data.as_ref().unwrap_or(&no_data);
+    let expected = live.annotations().get(CONTENT_DIGEST_ANNOTATION);
+    expected.is_some()
+        && digest(&resource.uid, data, &names).as_ref() == expected
+        && live.type_.as_deref() == Some(type_name(template))
+        && contains(live.labels(), &labels(template))
+        && contains(live.annotations(), &annotations(resource, template))
+        && live.owner_references().iter().any(|reference| reference.uid == resource.uid)
+}
+
+fn contains(present: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
+    wanted.iter().all(|(key, value)| present.get(key) == Some(value))
+}
+
+fn labels(template: &SecretTemplate) -> BTreeMap<String, String> {
+    let mut labels = template.labels.clone();
+    labels.insert(MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned());
+    labels
+}
+
+fn annotations(resource: &Facts, template: &SecretTemplate) -> BTreeMap<String, String> {
+    let mut annotations = template.annotations.clone();
+    annotations.insert(OWNER_UID_ANNOTATION.to_owned(), resource.uid.clone());
+    annotations.insert(OWNER_ANNOTATION.to_owned(), format!("{}/{}", ClientApplication::kind(&()), resource.name));
+    annotations
+}
+
+fn owner_reference(resource: &Facts) -> OwnerReference {
+    OwnerReference {
+        api_version: ClientApplication::api_version(&()).into_owned(),
+        kind: ClientApplication::kind(&()).into_owned(),
+        name: resource.name.clone(),
+        uid: resource.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: None,
+    }
+}
+
+fn type_name(template: &SecretTemplate) -> &'static str {
+    match template.type_ {
+        None | Some(SecretType::Opaque) => "Opaque",
+        Some(SecretType::Credentials) => CREDENTIALS_SECRET_TYPE,
+    }
+}

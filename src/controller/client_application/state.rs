@@ -1,0 +1,303 @@
+//! What is known about one `ClientApplication` while it is reconciled, and what may be done about it.
+
+use k8s_openapi::jiff::Timestamp;
+use secrecy::SecretString;
+
+use crate::api::client_application::{ClientApplicationSpec, ClientApplicationStatus, PublishedSecret};
+use crate::identity::mark::Mark;
+use crate::identity::{Application, ApplicationMetadata, CallError, KeyVerdict};
+
+/// Everything a decision rests on. Absence is a value here; what could not be observed is an error before.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The resource's metadata.
+    pub resource: Resource,
+    /// What the user asks for.
+    pub spec: ClientApplicationSpec,
+    /// What was recorded last.
+    pub status: ClientApplicationStatus,
+    /// The identity provider it names.
+    pub provider: ProviderView,
+    /// The Secret with the name that the spec gives.
+    pub secret: SecretView,
+    /// An older resource of the namespace that claims the same Secret.
+    pub rival: Option<String>,
+    /// What this pass has learned of the identity API.
+    pub learned: Learned,
+    /// What went wrong in this pass; nothing further is tried in it.
+    pub failure: Option<Failure>,
+    /// Passes in a row that ended in a failure, before this one.
+    pub earlier_failures: u32,
+}
+
+/// The part of the resource's metadata that decisions need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// UID.
+    pub uid: String,
+    /// Generation of the spec.
+    pub generation: i64,
+    /// When deletion was asked for.
+    pub deletion: Option<Timestamp>,
+    /// Whether Keywright's finalizer is on it.
+    pub has_finalizer: bool,
+    /// Identifier of this cluster.
+    pub cluster: String,
+}
+
+impl Resource {
+    /// The mark that an application held for this resource carries.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark {
+            cluster: self.cluster.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            uid: self.uid.clone(),
+        }
+    }
+}
+
+/// The identity provider as this resource sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProviderView {
+    /// It exists and its controller has not looked at it yet.
+    Pending,
+    /// There is none of that name.
+    Missing,
+    /// It is shared, and this namespace is not among those it allows.
+    NotAllowed,
+    /// It cannot be used now.
+    NotReady {
+        /// Reason of its `Ready` condition.
+        reason: String,
+        /// Message of its `Ready` condition.
+        message: String,
+    },
+    /// It can be used.
+    Ready {
+        /// The organization's identifier.
+        organization_id: String,
+    },
+}
+
+impl ProviderView {
+    /// The identifier of the organization, where the provider can be used.
+    #[must_use]
+    pub fn organization_id(&self) -> Option<&str> {
+        match self {
+            Self::Ready { organization_id } => Some(organization_id),
+            _ => None,
+        }
+    }
+}
+
+/// The Secret that the spec names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretView {
+    /// There is none.
+    Absent,
+    /// It belongs to someone else.
+    Foreign {
+        /// Who that is, for a sentence, for example `ClientApplication/other`.
+        owner: String,
+    },
+    /// Keywright wrote it for this resource.
+    Ours {
+        /// The Secret as it stands.
+        published: PublishedSecret,
+        /// Whether it still says what was written, as the spec wants it now.
+        intact: bool,
+    },
+}
+
+/// What one pass has learned of the identity API so far.
+#[derive(Clone, Debug, Default)]
+pub struct Learned {
+    /// What a search for this resource's mark brought.
+    pub search: Search,
+    /// The application's record.
+    pub application: Option<Application>,
+    /// The identity API does not know the application.
+    pub gone: bool,
+    /// The record was changed in this pass.
+    pub updated: bool,
+    /// The intent to create was recorded in this pass, so no creation from an earlier one is under way.
+    pub intent_recorded: bool,
+    /// The Secret was written in this pass.
+    pub published: bool,
+    /// Why the API server does not take the Secret.
+    pub secret_refused: Option<String>,
+    /// What the identity API says of the key.
+    pub verdict: Option<Result<KeyVerdict, CallError>>,
+    /// The Secret of an earlier name was removed.
+    pub retired: bool,
+    /// The mark was taken off the application.
+    pub released: bool,
+}
+
+/// The outcome of looking for an application that carries this resource's mark.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Search {
+    /// Nobody looked yet.
+    #[default]
+    NotLooked,
+    /// There is none.
+    Nothing,
+    /// It was made for this resource.
+    Mine(String),
+    /// It was made for an earlier resource of the same name.
+    Predecessor(String),
+}
+
+/// A step that failed at the identity API.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What was tried.
+    pub step: StepKind,
+    /// What came back.
+    pub error: CallError,
+}
+
+/// One thing to do. Every step may be repeated after a crash at any moment.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Put the finalizer on the resource.
+    AddFinalizer,
+    /// Write the planned status now, before going on.
+    RecordStatus,
+    /// Look for an application that carries this resource's mark.
+    FindMarked {
+        /// The display name a lost application would have.
+        display_name: String,
+    },
+    /// Make the application.
+    Create(ApplicationMetadata),
+    /// Read the application's record.
+    Read(String),
+    /// Change the application's record.
+    Update(String, ApplicationMetadata),
+    /// Write the Secret from this record.
+    WriteSecret(Box<Application>),
+    /// Ask the identity API whether it accepts this key.
+    Probe(SecretString),
+    /// Remove the Secret that was written under an earlier name.
+    RetireSecret(PublishedSecret),
+    /// Take the mark off the application.
+    Release(String, ApplicationMetadata),
+    /// Take the finalizer off the resource, which ends it.
+    RemoveFinalizer {
+        /// What stays behind at the identity API, for an event and the log.
+        left_behind: Option<String>,
+    },
+}
+
+/// The kinds of [`Step`], for failures and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the step of the same name")]
+pub enum StepKind {
+    AddFinalizer,
+    RecordStatus,
+    FindMarked,
+    Create,
+    Read,
+    Update,
+    WriteSecret,
+    Probe,
+    RetireSecret,
+    Release,
+    RemoveFinalizer,
+}
+
+impl Step {
+    /// Which kind of step it is.
+    #[must_use]
+    pub fn kind(&self) -> StepKind {
+        match self {
+            Self::AddFinalizer => StepKind::AddFinalizer,
+            Self::RecordStatus => StepKind::RecordStatus,
+            Self::FindMarked { .. } => StepKind::FindMarked,
+            Self::Create(_) => StepKind::Create,
+            Self::Read(_) => StepKind::Read,
+            Self::Update(..) => StepKind::Update,
+            Self::WriteSecret(_) => StepKind::WriteSecret,
+            Self::Probe(_) => StepKind::Probe,
+            Self::RetireSecret(_) => StepKind::RetireSecret,
+            Self::Release(..) => StepKind::Release,
+            Self::RemoveFinalizer { .. } => StepKind::RemoveFinalizer,
+        }
+    }
+}
+
+/// What a step that succeeded has shown.
+#[derive(Clone, Debug)]
+pub enum Evidence {
+    /// The finalizer is on the resource.
+    FinalizerAdded,
+    /// The status is recorded.
+    StatusRecorded(Box<ClientApplicationStatus>),
+    /// The search has ended.
+    Searched(Search),
+    /// The application was made.
+    Created(Application),
+    /// The record, or that there is none.
+    Read(Option<Application>),
+    /// The record after a change.
+    Updated(Application),
+    /// The Secret as it stands after the write.
+    SecretWritten(PublishedSecret),
+    /// The Secret turned out to belong to someone else.
+    SecretForeign {
+        /// Who that is.
+        owner: String,
+    },
+    /// The API server does not take the Secret.
+    SecretRefused {
+        /// What it said.
+        message: String,
+    },
+    /// What the identity API says of the key, or why it could not say.
+    Probed(Result<KeyVerdict, CallError>),
+    /// The earlier Secret is gone.
+    SecretRetired,
+    /// The mark is off.
+    Released,
+    /// The resource has ended.
+    FinalizerRemoved,
+}
+
+impl Observed {
+    /// Takes in what a step has shown.
+    pub fn absorb(&mut self, evidence: Evidence) {
+        match evidence {
+            Evidence::FinalizerAdded => self.resource.has_finalizer = true,
+            Evidence::StatusRecorded(status) => {
+                self.learned.intent_recorded |= status.pending_creation.is_some();
+                self.status = *status;
+            }
+            Evidence::Searched(search) => self.learned.search = search,
+            Evidence::Created(application) | Evidence::Read(Some(application)) => {
+                self.learned.application = Some(application);
+            }
+            Evidence::Read(None) => self.learned.gone = true,
+            Evidence::Updated(application) => {
+                self.learned.application = Some(application);
+                self.learned.updated = true;
+            }
+            Evidence::SecretWritten(published) => {
+                self.secret = SecretView::Ours { published, intact: true };
+                self.learned.published = true;
+            }
+            Evidence::SecretForeign { owner } => self.secret = SecretView::Foreign { owner },
+            Evidence::SecretRefused { message } => self.learned.secret_refused = Some(message),
+            Evidence::Probed(verdict) => self.learned.verdict = Some(verdict),
+            Evidence::SecretRetired => self.learned.retired = true,
+            Evidence::Released => self.learned.released = true,
+            Evidence::FinalizerRemoved => self.resource.has_finalizer = false,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What is true of an identity provider.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::api::conditions::{self, Finding, READY, Truth};
+use crate::api::provider::{AUTHENTICATED, IdentityProviderStatus, ORGANIZATION_RESOLVED, OrganizationStatus};
+use crate::identity::didit::Didit;
+use crate::identity::{BrakeReason, CallError, Capabilities, ErrorKind, IdentityApi, VerifiedAccount};
+
+/// Whether a provider can be used.
+pub(super) enum Verdict {
+    /// It can.
+    Ready {
+        /// The identity API.
+        api: Arc<Didit>,
+        /// The account in use.
+        account: VerifiedAccount,
+    },
+    /// The cluster lacks something, or it is not wanted now.
+    Unusable(Finding),
+    /// The identity API could not be used.
+    Failed {
+        /// What that means.
+        finding: Finding,
+        /// What came back.
+        error: CallError,
+    },
+}
+
+impl Verdict {
+    pub(super) fn ready(api: Arc<Didit>, account: VerifiedAccount) -> Self {
+        Self::Ready { api, account }
+    }
+
+    pub(super) fn suspended() -> Self {
+        let message = "spec.suspend is true: the identity API is not called until it is removed";
+        Self::Unusable(Finding::new(READY, Truth::False, "Suspended", message))
+    }
+
+    pub(super) fn failed(error: &CallError) -> Self {
+        Self::Failed { finding: failure(error), error: error.clone() }
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready { .. })
+    }
+
+    /// The status that is true now. What was learned of the account stays while it cannot be asked.
+    pub(super) fn status(
+        &self,
+        recorded: &IdentityProviderStatus,
+        generation: Option<i64>,
+        now: Timestamp,
+    ) -> IdentityProviderStatus {
+        let mut status = recorded.clone();
+        let findings = match self {
+            Self::Ready { api, account } => {
+                let organization = &account.organization;
+                status.account = Some(account.account.clone());
+                status.organization =
+                    Some(OrganizationStatus { id: organization.id.clone(), name: organization.name.clone() });
+                status.capabilities = capabilities(api.capabilities());
+                usable(account)
+            }
+            Self::Unusable(finding) | Self::Failed { finding, .. } => unusable(finding, recorded),
+        };
+        status.conditions = conditions::merge(&recorded.conditions, &findings, generation, now);
+        status.observed_generation = generation;
+        status
+    }
+}
+
+fn usable(account: &VerifiedAccount) -> Vec<Finding> {
+    let (account, organization) = (&account.account, &account.organization.name);
+    vec![
+        Finding::new(READY, Truth::True, "Ready", format!("{account} manages the applications of organization {organization}")),
+        Finding::new(AUTHENTICATED, Truth::True, "LoginAccepted", format!("the login of {account} was accepted")),
+        Finding::new(ORGANIZATION_RESOLVED, Truth::True, "Resolved", format!("organization {organization} is used")),
+    ]
+}
+
+/// The condition that is in the way is `Ready`'s reason too; of the others nothing new is known.
+fn unusable(finding: &Finding, recorded: &IdentityProviderStatus) -> Vec<Finding> {
+    let mut findings = vec![Finding::new(READY, Truth::False, finding.reason.clone(), finding.message.clone())];
+    for type_ in [AUTHENTICATED, ORGANIZATION_RESOLVED] {
+        if finding.type_ == type_ {
+            findings.push(finding.clone());
+        } else {
+            findings.extend(conditions::recorded(&recorded.conditions, type_));
+        }
+    }
+    findings
+}
+
+fn failure(error: &CallError) -> Finding {
+    let said = error.to_string();
+    match &error.kind {
+        ErrorKind::Braked { reason, until } => {
+            let reason = match reason {
+                BrakeReason::LoginRefused => "LoginRefused",
+                BrakeReason::SecondFactorRequired => "SecondFactorRequired",
+                BrakeReason::LoginUnanswered => "LoginUnanswered",
+            };
+            let message = format!(
+                "{said}. Correct the account's Secret: it is used as soon as it changes. Until then nothing is tried before {until:.0}, \
+                 since Didit locks an account after repeated failures"
+            );
+            Finding::new(AUTHENTICATED, Truth::False, reason, message)
+        }
+        ErrorKind::Misconfigured { reason } => {
+            let type_ = if reason.starts_with("Organization") { ORGANIZATION_RESOLVED } else { AUTHENTICATED };
+            Finding::new(type_, Truth::False, *reason, said)
+        }
+        ErrorKind::Unauthorized => Finding::new(AUTHENTICATED, Truth::False, "Unauthorized", said),
+        ErrorKind::Forbidden => Finding::new(ORGANIZATION_RESOLVED, Truth::False, "Forbidden", said),
+        ErrorKind::NotFound => Finding::new(ORGANIZATION_RESOLVED, Truth::False, "NotFound", said),
+        ErrorKind::Throttled { .. } => Finding::new(READY, Truth::False, "Throttled", format!("{said}. Trying again")),
+        ErrorKind::Rejected => Finding::new(AUTHENTICATED, Truth::False, "Rejected", said),
+        ErrorKind::Unknown | ErrorKind::Unavailable => {
+            Finding::new(READY, Truth::False, "Unavailable", format!("{said}. Trying again"))
+        }
+        ErrorKind::Malformed => Finding::new(READY, Truth::False, "UnexpectedAnswer", format!("{said}. Trying again")),
+    }
+}
+
+fn capabilities(can: Capabilities) -> BTreeMap<String, bool> {
+    [
+        ("ReadApiKey", can.read_api_key),
+        ("RotateApiKey", can.rotate_api_key),
+        ("DeleteApplication", can.delete_application),
+    ]
+    .into_iter()
+    .map(|(capability, can)| (capability.to_owned(), can))
+    .collect()
+}

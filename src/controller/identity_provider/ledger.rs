@@ -1,0 +1,104 @@
+//! Keeps the history of an account's logins in the provider's status, so that a restart does not release the
+//! brake.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::Client;
+use serde_json::json;
+
+use super::kind::ProviderResource;
+use crate::api::conditions::whole_seconds;
+use crate::api::provider::{BrakeStatus, LoginStatus};
+use crate::identity::BrakeReason;
+use crate::identity::session::{Brake, LoginLedger, LoginRecord};
+use crate::kube_ext::apply;
+
+/// Field manager of `status.login` alone, so that it is not removed when the rest of the status is written.
+const MANAGER: &str = "keywright-login";
+
+/// Writes to `status.login` of one provider.
+pub(super) struct StatusLedger<K> {
+    client: Client,
+    provider: Arc<K>,
+}
+
+impl<K: ProviderResource> StatusLedger<K> {
+    pub(super) fn new(client: Client, provider: Arc<K>) -> Self {
+        Self { client, provider }
+    }
+}
+
+#[async_trait]
+impl<K: ProviderResource> LoginLedger for StatusLedger<K> {
+    async fn record(&self, record: &LoginRecord) -> Result<(), String> {
+        let status = json!({ "login": status_of(record) });
+        apply::status(&self.provider.api(&self.client), self.provider.as_ref(), MANAGER, &status)
+            .await
+            .map(drop)
+            .map_err(|error| format!("writing status.login of {} failed: {error}", K::KIND))
+    }
+}
+
+/// The record as it stands in the status.
+pub(super) fn record_of(status: &LoginStatus) -> LoginRecord {
+    LoginRecord {
+        credentials_version: status.credentials_version.clone(),
+        verified: status.verified,
+        unanswered: status.unanswered,
+        refusals: status.refusals,
+        brake: status.brake.as_ref().map(|brake| Brake {
+            reason: reason_of(&brake.reason),
+            until: brake.until.0,
+            message: brake.message.clone(),
+        }),
+    }
+}
+
+fn status_of(record: &LoginRecord) -> LoginStatus {
+    LoginStatus {
+        credentials_version: record.credentials_version.clone(),
+        verified: record.verified,
+        unanswered: record.unanswered,
+        refusals: record.refusals,
+        brake: record.brake.as_ref().map(|brake| BrakeStatus {
+            reason: format!("{:?}", brake.reason),
+            until: Time(whole_seconds(brake.until)),
+            message: brake.message.clone(),
+        }),
+    }
+}
+
+fn reason_of(reason: &str) -> BrakeReason {
+    match reason {
+        "SecondFactorRequired" => BrakeReason::SecondFactorRequired,
+        "LoginUnanswered" => BrakeReason::LoginUnanswered,
+        // A reason that another version wrote still means that the credentials are not to be tried.
+        _ => BrakeReason::LoginRefused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::jiff::Timestamp;
+
+    #[test]
+    fn a_brake_survives_being_written_and_read() {
+        for reason in [BrakeReason::LoginRefused, BrakeReason::SecondFactorRequired, BrakeReason::LoginUnanswered] {
+            let record = LoginRecord {
+                credentials_version: "uid/7".into(),
+                verified: false,
+                unanswered: 1,
+                refusals: 2,
+                brake: Some(Brake {
+                    reason,
+                    until: Timestamp::from_second(1_800_000_000).unwrap(),
+                    message: "no".into(),
+                }),
+            };
+            assert_eq!(record_of(&status_of(&record)), record);
+        }
+    }
+}
