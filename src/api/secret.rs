@@ -69,7 +69,11 @@ pub struct SecretTemplate {
 
     /// Labels of the Secret, beside `app.kubernetes.io/managed-by`, which Keywright sets itself.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64), inner(length(max = 63)))]
+    #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 63}))]
+    #[x_kube(validation = rule(
+        "self.all(key, self[key].matches('^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$'))",
+        "secret.labels may only have values that Kubernetes accepts for labels: letters, digits, '-', '_' and '.', with a letter or digit at both ends",
+    ))]
     #[x_kube(validation = rule(
         "self.all(key, key != 'app.kubernetes.io/managed-by' && !key.startsWith('keywright.dev/'))",
         "secret.labels may not set app.kubernetes.io/managed-by or names that start with keywright.dev/: Keywright sets these itself",
@@ -78,7 +82,7 @@ pub struct SecretTemplate {
 
     /// Annotations of the Secret, beside Keywright's own, which start with `keywright.dev/`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64), inner(length(max = 4096)))]
+    #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 4096}))]
     #[x_kube(validation = rule(
         "self.all(key, !key.startsWith('keywright.dev/'))",
         "secret.annotations may not set names that start with keywright.dev/: Keywright sets these itself",
