@@ -13,7 +13,7 @@ use super::state::{Observed, Search, Step};
 
 pub(super) fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
     if !observed.resource.has_finalizer {
-        return Next::Done;
+        return Next::Ended;
     }
     let Some(to_release) = application(observed) else { return end() };
     if observed.learned.released || observed.learned.gone {

@@ -1,6 +1,6 @@
 //! The conditions that are true of a `ClientApplication`.
 
-use super::state::{Observed, ProviderView, SecretView};
+use super::state::{Observed, ProviderView, SecretContent, SecretView};
 use crate::api::client_application::{
     ClientApplicationStatus, KEY_ACCEPTED, Origin, PROVIDER_READY, PROVISIONED, SECRET_SYNCED, SUSPENDED,
 };
@@ -58,14 +58,20 @@ fn provisioned(observed: &Observed, status: &ClientApplicationStatus, halted: Op
 fn secret(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
     let name = &observed.spec.secret.name;
     match &observed.secret {
-        SecretView::Ours { intact: true, .. } => {
+        SecretView::Ours { content: SecretContent::Current, .. } => {
             Finding::new(SECRET_SYNCED, Truth::True, "Written", format!("Secret {name} holds the credentials"))
         }
-        SecretView::Ours { intact: false, .. } => Finding::new(
+        SecretView::Ours { content: SecretContent::Outdated, .. } => Finding::new(
             SECRET_SYNCED,
             Truth::False,
             "SecretOutdated",
-            format!("Secret {name} is not as the spec wants it and will be written again"),
+            format!("Secret {name} holds valid credentials in an earlier form and will be written as the spec wants it now"),
+        ),
+        SecretView::Ours { content: SecretContent::Edited, .. } => Finding::new(
+            SECRET_SYNCED,
+            Truth::False,
+            "SecretEdited",
+            format!("Secret {name} was changed by somebody else and will be written again"),
         ),
         SecretView::Absent if status.application_id.is_none() => {
             Finding::new(SECRET_SYNCED, Truth::False, "Waiting", format!("Secret {name} is written once there is an application"))
@@ -103,7 +109,7 @@ fn key(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
 fn ready(observed: &Observed, status: &ClientApplicationStatus, halted: Option<&Finding>, stages: &[Finding]) -> Finding {
     let not_ready = |finding: &Finding| Finding::new(READY, Truth::False, finding.reason.clone(), finding.message.clone());
     let refused = stages.iter().find(|finding| finding.type_ == KEY_ACCEPTED && finding.truth == Truth::False);
-    let published = status.application_id.is_some() && matches!(observed.secret, SecretView::Ours { intact: true, .. });
+    let published = status.application_id.is_some() && observed.secret.is_valid();
     match (published, refused, halted) {
         (true, Some(refused), _) => not_ready(refused),
         (true, None, Some(halted)) if observed.learned.gone => not_ready(halted),

@@ -9,7 +9,11 @@ mod observe;
 pub mod plan;
 mod report;
 mod secret;
+#[cfg(test)]
+mod simulation;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

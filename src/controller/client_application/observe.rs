@@ -8,7 +8,7 @@ use kube::{Api, Resource, ResourceExt};
 
 use super::ClientApplications;
 use super::secret;
-use super::state::{Learned, Observed, ProviderView, Resource as Facts, SecretView};
+use super::state::{Learned, Observed, ProviderView, Resource as Facts, SecretContent, SecretView};
 use crate::api::ClientApplication;
 use crate::api::client_application::{ClientApplicationStatus, ProviderReference};
 use crate::api::names::RELEASE_FINALIZER;
@@ -130,7 +130,7 @@ impl ClientApplications {
             && indexed.resource_version == recorded.resource_version
             && recorded.generation == resource.generation
         {
-            return Ok(SecretView::Ours { published: recorded.clone(), intact: true });
+            return Ok(SecretView::Ours { published: recorded.clone(), content: SecretContent::Current });
         }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &resource.namespace);
         let live = api.get_opt(name).await.map_err(ReconcileError::kube("reading the Secret"))?;

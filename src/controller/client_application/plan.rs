@@ -9,7 +9,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::state::{Failure, Observed, ProviderView, Search, SecretView, Step};
+use super::state::{Failure, Observed, ProviderView, Search, SecretContent, SecretView, Step};
 use super::{desired, ending, findings};
 use crate::api::client_application::{
     ClientApplicationStatus, DeletionPolicy, KEY_ACCEPTED, Origin, PROVIDER_READY, PROVISIONED, PendingCreation,
@@ -59,6 +59,8 @@ pub(super) enum Next {
     Wait(Duration),
     /// Everything is as it should be.
     Done,
+    /// The resource no longer needs us.
+    Ended,
 }
 
 /// What is in the way.
@@ -79,6 +81,7 @@ pub fn plan(observed: &Observed, policy: &Policy, now: Timestamp) -> Plan {
         Next::Wait(wake) => {
             Plan { step: None, status: observed.status.clone(), wake: Some(wake), blocked: false }
         }
+        Next::Ended => Plan { step: None, status: observed.status.clone(), wake: None, blocked: false },
         Next::Do(step) => Plan { step: Some(step), status: observed.status.clone(), wake: None, blocked: false },
         Next::Record(status) => {
             let status = with_conditions(*status, observed, None, now);
@@ -257,7 +260,7 @@ fn maintain(observed: &Observed, id: &str, policy: &Policy, now: Timestamp) -> N
             if let Some(next) = correction(observed, application, policy) {
                 return next;
             }
-            if !matches!(observed.secret, SecretView::Ours { intact: true, .. }) {
+            if !observed.secret.is_current() {
                 return Next::Do(Step::WriteSecret(Box::new(application.clone())));
             }
             if observed.learned.verdict.is_none() {
@@ -302,7 +305,7 @@ fn must_read(observed: &Observed, policy: &Policy, now: Timestamp) -> bool {
     status.applied_generation != Some(observed.resource.generation)
         || !holds(PROVISIONED)
         || conditions::find(&status.conditions, KEY_ACCEPTED).is_none_or(|condition| condition.status == "False")
-        || !matches!(observed.secret, SecretView::Ours { intact: true, .. })
+        || !observed.secret.is_current()
         || until_drift_check(status, observed, policy, now).is_zero()
 }
 
@@ -359,7 +362,7 @@ fn halt(type_: &'static str, truth: Truth, reason: &str, message: String, wake: 
 /// The recorded status with what this pass has established, conditions aside.
 fn facts(observed: &Observed, now: Timestamp) -> ClientApplicationStatus {
     let mut status = observed.status.clone();
-    if let SecretView::Ours { published, intact: true } = &observed.secret {
+    if let SecretView::Ours { published, content: SecretContent::Current } = &observed.secret {
         // Until the Secret of an earlier name is removed, it must not be forgotten.
         let replaces_another = status.secret.as_ref().is_some_and(|earlier| earlier.name != published.name);
         if !replaces_another || observed.learned.retired {

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
-use super::state::{Resource as Facts, SecretView};
+use super::state::{Resource as Facts, SecretContent, SecretView};
 use crate::api::ClientApplication;
 use crate::api::client_application::PublishedSecret;
 use crate::api::names::{
@@ -52,11 +52,17 @@ pub(super) fn view(
         return SecretView::Foreign { owner: owner(live) };
     }
     let published = published(live, resource);
+    let recorded = recorded.filter(|recorded| recorded.uid == published.uid);
+    let as_written = as_written(live, resource, template);
+    let untouched = recorded.is_some_and(|recorded| recorded.resource_version == published.resource_version);
     // Once for each generation the Secret is written anew, which also removes what the spec no longer has.
-    let of_this_generation =
-        recorded.is_some_and(|recorded| recorded.uid == published.uid && recorded.generation == resource.generation);
-    let intact = of_this_generation && as_written(live, resource, template);
-    SecretView::Ours { published, intact }
+    let of_this_generation = recorded.is_some_and(|recorded| recorded.generation == resource.generation);
+    let content = match (as_written, of_this_generation, untouched) {
+        (true, true, _) => SecretContent::Current,
+        (true, false, _) | (false, false, true) => SecretContent::Outdated,
+        (false, true, _) | (false, false, false) => SecretContent::Edited,
+    };
+    SecretView::Ours { published, content }
 }
 
 /// What the status records of a Secret.

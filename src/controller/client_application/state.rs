@@ -110,9 +110,34 @@ pub enum SecretView {
     Ours {
         /// The Secret as it stands.
         published: PublishedSecret,
-        /// Whether it still says what was written, as the spec wants it now.
-        intact: bool,
+        /// How it stands to what should be in it.
+        content: SecretContent,
     },
+}
+
+/// How a Secret of ours stands to what should be in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretContent {
+    /// It is as the spec wants it now.
+    Current,
+    /// It holds valid credentials, written as an earlier spec wanted them.
+    Outdated,
+    /// Somebody else has changed what was written.
+    Edited,
+}
+
+impl SecretView {
+    /// The Secret is as the spec wants it.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        matches!(self, Self::Ours { content: SecretContent::Current, .. })
+    }
+
+    /// What workloads read from it is what was written.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        matches!(self, Self::Ours { content: SecretContent::Current | SecretContent::Outdated, .. })
+    }
 }
 
 /// What one pass has learned of the identity API so far.
@@ -289,7 +314,7 @@ impl Observed {
                 self.learned.updated = true;
             }
             Evidence::SecretWritten(published) => {
-                self.secret = SecretView::Ours { published, intact: true };
+                self.secret = SecretView::Ours { published, content: SecretContent::Current };
                 self.learned.published = true;
             }
             Evidence::SecretForeign { owner } => self.secret = SecretView::Foreign { owner },

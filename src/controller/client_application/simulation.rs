@@ -1,0 +1,400 @@
+//! The plan against a model of the world, in which every step may be cut off or fail, on a clock of its own.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::plan::{Policy, plan};
+use super::state::{Evidence, Failure, Learned, Observed, ProviderView, Resource, Search, SecretContent, SecretView, Step};
+use crate::api::client_application::{ClientApplicationSpec, ClientApplicationStatus, PublishedSecret};
+use crate::api::conditions;
+use crate::credential::schedule::Backoff;
+use crate::identity::mark;
+use crate::identity::{Application, ApplicationMetadata, CallError, ErrorKind, KeyVerdict};
+
+const POLICY: Policy = Policy {
+    drift_interval: Duration::from_secs(3600),
+    creation_settle_time: Duration::from_secs(60),
+    release_timeout: Duration::from_secs(120),
+    backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) },
+    denied_pause: Duration::from_secs(600),
+};
+
+/// What goes wrong at a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// Nothing.
+    None,
+    /// The process is killed before the step takes effect.
+    KilledBefore,
+    /// The process is killed after the step took effect and before anybody learned of it.
+    KilledAfter,
+    /// The identity API cannot be reached.
+    Unavailable,
+    /// The answer is lost and nothing has happened.
+    LostBefore,
+    /// The answer is lost, and what was asked for happens this many seconds later.
+    LostAfter(u8),
+    /// The identity API wants a pause.
+    Throttled,
+}
+
+fn faults() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        4 => Just(Fault::None),
+        2 => Just(Fault::KilledBefore),
+        2 => Just(Fault::KilledAfter),
+        1 => Just(Fault::Unavailable),
+        1 => Just(Fault::LostBefore),
+        2 => (0_u8..58).prop_map(Fault::LostAfter),
+        1 => Just(Fault::Throttled),
+    ]
+}
+
+/// Kubernetes, the identity API and the clock.
+struct World {
+    now: Timestamp,
+    spec: ClientApplicationSpec,
+    status: ClientApplicationStatus,
+    generation: i64,
+    deletion: Option<Timestamp>,
+    has_finalizer: bool,
+    applications: Vec<Application>,
+    /// Creations that are on their way.
+    late: Vec<(Timestamp, ApplicationMetadata)>,
+    /// Key and generation of the Secret.
+    secret: Option<(String, i64)>,
+    versions: u64,
+    created: usize,
+    calls: usize,
+    failures: u32,
+    provider: ProviderView,
+    ended: bool,
+}
+
+enum Ended {
+    Pass { wake: Option<Duration> },
+    Killed,
+}
+
+impl World {
+    fn new() -> Self {
+        let spec = json!({
+            "providerRef": {"kind": "IdentityProvider", "name": "didit"},
+            "displayName": "payments-prod",
+            "secret": {"name": "payments"},
+        });
+        Self {
+            now: Timestamp::from_second(1_800_000_000).unwrap(),
+            spec: serde_json::from_value(spec).unwrap(),
+            status: ClientApplicationStatus::default(),
+            generation: 1,
+            deletion: None,
+            has_finalizer: false,
+            applications: Vec::new(),
+            late: Vec::new(),
+            secret: None,
+            versions: 0,
+            created: 0,
+            calls: 0,
+            failures: 0,
+            provider: ProviderView::Ready { organization_id: "org".into() },
+            ended: false,
+        }
+    }
+
+    fn resource(&self) -> Resource {
+        Resource {
+            namespace: "shop".into(),
+            name: "payments".into(),
+            uid: "uid-1".into(),
+            generation: self.generation,
+            deletion: self.deletion,
+            has_finalizer: self.has_finalizer,
+            cluster: "cluster-1".into(),
+        }
+    }
+
+    fn observe(&self) -> Observed {
+        let secret = self.secret.as_ref().map_or(SecretView::Absent, |(_, generation)| SecretView::Ours {
+            published: self.published(*generation),
+            content: if *generation == self.generation { SecretContent::Current } else { SecretContent::Outdated },
+        });
+        Observed {
+            resource: self.resource(),
+            spec: self.spec.clone(),
+            status: self.status.clone(),
+            provider: self.provider.clone(),
+            secret,
+            rival: None,
+            learned: Learned::default(),
+            failure: None,
+            earlier_failures: self.failures,
+        }
+    }
+
+    fn published(&self, generation: i64) -> PublishedSecret {
+        let resource_version = self.versions.to_string();
+        PublishedSecret { name: "payments".into(), uid: "secret-1".into(), resource_version, generation }
+    }
+
+    fn pass_time(&mut self, span: Duration) {
+        self.now += SignedDuration::try_from(span).unwrap();
+        let (due, late) = std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= self.now);
+        self.late = late;
+        let due: Vec<(Timestamp, ApplicationMetadata)> = due;
+        for (_, metadata) in due {
+            self.make(metadata);
+        }
+    }
+
+    fn make(&mut self, metadata: ApplicationMetadata) -> Application {
+        self.created += 1;
+        let application = Application {
+            id: format!("application-{}", self.created),
+            client_id: format!("client-{}", self.created),
+            api_key: format!("key-{}", self.created).into(),
+            metadata,
+        };
+        self.applications.push(application.clone());
+        application
+    }
+
+    /// One pass, with these faults at its steps; without any once they are used up.
+    fn run(&mut self, script: &mut impl Iterator<Item = Fault>) -> Ended {
+        let mut observed = self.observe();
+        for _ in 0..30 {
+            let planned = plan(&observed, &POLICY, self.now);
+            let Some(step) = planned.step else {
+                self.status = planned.status;
+                self.failures = if planned.blocked { self.failures + 1 } else { 0 };
+                return Ended::Pass { wake: planned.wake };
+            };
+            let kind = step.kind();
+            match self.attempt(step, planned.status, script.next().unwrap_or(Fault::None)) {
+                Ok(Some(evidence)) => observed.absorb(evidence),
+                Ok(None) => {
+                    // Restarting takes a moment, and a restarted process counts failures anew.
+                    self.failures = 0;
+                    self.pass_time(Duration::from_secs(2));
+                    return Ended::Killed;
+                }
+                Err(error) => observed.failure = Some(Failure { step: kind, error }),
+            }
+        }
+        panic!("a pass did not come to an end");
+    }
+
+    fn attempt(
+        &mut self,
+        step: Step,
+        status: ClientApplicationStatus,
+        fault: Fault,
+    ) -> Result<Option<Evidence>, CallError> {
+        let calls_provider = matches!(
+            step,
+            Step::FindMarked { .. } | Step::Create(_) | Step::Read(_) | Step::Update(..) | Step::Probe(_) | Step::Release(..)
+        );
+        let error = |kind| CallError { operation: "call", kind, message: "no".into() };
+        self.calls += usize::from(calls_provider);
+        match fault {
+            Fault::KilledBefore => return Ok(None),
+            Fault::KilledAfter => {
+                self.take_effect(step, status);
+                return Ok(None);
+            }
+            _ if !calls_provider => {}
+            Fault::Unavailable => return Err(error(ErrorKind::Unavailable)),
+            Fault::Throttled => {
+                return Err(error(ErrorKind::Throttled { retry_after: Some(Duration::from_secs(30)) }));
+            }
+            Fault::LostBefore => return Err(error(ErrorKind::Unknown)),
+            Fault::LostAfter(seconds) => {
+                match step {
+                    Step::Create(metadata) => {
+                        self.late.push((self.now + SignedDuration::from_secs(seconds.into()), metadata));
+                        self.pass_time(Duration::ZERO);
+                    }
+                    step => drop(self.take_effect(step, status)),
+                }
+                return Err(error(ErrorKind::Unknown));
+            }
+            Fault::None => {}
+        }
+        Ok(Some(self.take_effect(step, status)))
+    }
+
+    fn take_effect(&mut self, step: Step, status: ClientApplicationStatus) -> Evidence {
+        match step {
+            Step::AddFinalizer => {
+                self.has_finalizer = true;
+                Evidence::FinalizerAdded
+            }
+            Step::RecordStatus => {
+                self.status = status.clone();
+                Evidence::StatusRecorded(Box::new(status))
+            }
+            Step::FindMarked { .. } => {
+                let own = self.resource().mark();
+                let found = self.applications.iter().find(|application| mark_of(application) == Some(own.clone()));
+                Evidence::Searched(found.map_or(Search::Nothing, |application| Search::Mine(application.id.clone())))
+            }
+            Step::Create(metadata) => Evidence::Created(self.make(metadata)),
+            Step::Read(id) => {
+                Evidence::Read(self.applications.iter().find(|application| application.id == id).cloned())
+            }
+            Step::Update(id, changes) => Evidence::Updated(self.change(&id, changes)),
+            Step::Release(id, changes) => {
+                self.change(&id, changes);
+                Evidence::Released
+            }
+            Step::WriteSecret(application) => {
+                use secrecy::ExposeSecret;
+                self.versions += 1;
+                self.secret = Some((application.api_key.expose_secret().to_owned(), self.generation));
+                Evidence::SecretWritten(self.published(self.generation))
+            }
+            Step::Probe(_) => Evidence::Probed(Ok(KeyVerdict::Accepted)),
+            Step::RetireSecret(_) => Evidence::SecretRetired,
+            Step::RemoveFinalizer { .. } => {
+                self.has_finalizer = false;
+                self.ended = true;
+                Evidence::FinalizerRemoved
+            }
+        }
+    }
+
+    fn change(&mut self, id: &str, changes: ApplicationMetadata) -> Application {
+        let application = self.applications.iter_mut().find(|application| application.id == id).unwrap();
+        let record = &mut application.metadata;
+        record.name = changes.name.or(record.name.take());
+        record.description = changes.description.or(record.description.take());
+        record.redirect_uris = changes.redirect_uris.or(record.redirect_uris.take());
+        application.clone()
+    }
+
+    /// Passes until nothing is left to do but to wait for the next check, or until the resource has ended.
+    fn settle(&mut self, script: &mut impl Iterator<Item = Fault>) {
+        for _ in 0..200 {
+            match self.run(script) {
+                _ if self.ended => return,
+                Ended::Killed => {}
+                Ended::Pass { wake } if self.is_ready() && self.status.applied_generation == Some(self.generation) => {
+                    assert!(wake.is_some_and(|wake| wake >= Duration::from_secs(60)), "hot loop: {wake:?}");
+                    return;
+                }
+                Ended::Pass { wake } => self.pass_time(wake.expect("a wake while something is left to do")),
+            }
+        }
+        panic!("did not settle: {:#?}", self.status);
+    }
+
+    fn is_ready(&self) -> bool {
+        conditions::find(&self.status.conditions, "Ready").is_some_and(|ready| ready.status == "True")
+    }
+}
+
+fn mark_of(application: &Application) -> Option<mark::Mark> {
+    mark::find(application.metadata.description.as_deref()?)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Whatever is cut off, lost or late: one application, and its key in the Secret.
+    #[test]
+    fn never_two_applications_and_never_one_without_a_secret(script in prop::collection::vec(faults(), 0..25)) {
+        let mut world = World::new();
+        world.settle(&mut script.into_iter());
+        world.pass_time(Duration::from_secs(600));
+        prop_assert_eq!(world.created, 1);
+        prop_assert_eq!(world.secret.as_ref().map(|(key, _)| key.as_str()), Some("key-1"));
+        prop_assert_eq!(world.status.application_id.as_deref(), Some("application-1"));
+        prop_assert!(world.status.pending_creation.is_none());
+    }
+
+    #[test]
+    fn a_converged_resource_costs_no_call_until_its_next_check(script in prop::collection::vec(faults(), 0..25)) {
+        let mut world = World::new();
+        world.settle(&mut script.into_iter());
+        let calls = world.calls;
+        for _ in 0..10 {
+            world.run(&mut std::iter::empty());
+        }
+        prop_assert_eq!(world.calls, calls);
+        world.pass_time(POLICY.drift_interval);
+        world.run(&mut std::iter::empty());
+        // One look at the record and one at the key.
+        prop_assert_eq!(world.calls, calls + 2);
+    }
+
+    #[test]
+    fn a_changed_spec_reaches_the_application_and_the_secret_is_never_without_its_key(
+        first in prop::collection::vec(faults(), 0..15),
+        second in prop::collection::vec(faults(), 0..15),
+    ) {
+        let mut world = World::new();
+        world.settle(&mut first.into_iter());
+        world.spec.display_name = Some("renamed".into());
+        world.generation = 2;
+        let mut second = second.into_iter();
+        for _ in 0..100 {
+            if let Ended::Pass { wake: Some(wake) } = world.run(&mut second) {
+                world.pass_time(wake.min(Duration::from_secs(600)));
+            }
+            prop_assert_eq!(world.secret.as_ref().map(|(key, _)| key.as_str()), Some("key-1"));
+            prop_assert!(world.is_ready(), "the published credential is valid all along");
+        }
+        prop_assert_eq!(world.applications[0].metadata.name.as_deref(), Some("renamed"));
+        prop_assert_eq!(world.created, 1);
+    }
+
+    #[test]
+    fn a_deletion_always_ends_and_leaves_no_mark_where_the_provider_answers(
+        first in prop::collection::vec(faults(), 0..20),
+        ending in prop::collection::vec(faults(), 0..20),
+    ) {
+        let mut world = World::new();
+        let mut first = first.into_iter();
+        world.run(&mut first);
+        world.run(&mut first);
+        world.deletion = Some(world.now);
+        let mut ending = ending.into_iter();
+        for _ in 0..200 {
+            if world.ended || !world.has_finalizer {
+                break;
+            }
+            if let Ended::Pass { wake } = world.run(&mut ending) {
+                world.pass_time(wake.unwrap_or(Duration::from_secs(1)));
+            }
+        }
+        prop_assert!(!world.has_finalizer, "the deletion hangs");
+        let waited = world.now.duration_since(world.deletion.unwrap());
+        if waited < SignedDuration::from_secs(100) {
+            // Within the limit nothing is given up: what was made carries no mark any more.
+            world.pass_time(Duration::from_secs(600));
+            prop_assert!(world.applications.iter().all(|application| mark_of(application).is_none()));
+        }
+    }
+
+    #[test]
+    fn a_deletion_ends_within_the_limit_when_the_provider_is_gone(script in prop::collection::vec(faults(), 0..10)) {
+        let mut world = World::new();
+        world.settle(&mut script.into_iter());
+        world.deletion = Some(world.now);
+        world.provider = ProviderView::Missing;
+        for _ in 0..300 {
+            if world.ended {
+                break;
+            }
+            if let Ended::Pass { wake: Some(wake) } = world.run(&mut std::iter::empty()) {
+                world.pass_time(wake);
+            }
+        }
+        prop_assert!(world.ended);
+        let waited = world.now.duration_since(world.deletion.unwrap());
+        prop_assert!(waited <= SignedDuration::from_secs(121), "{waited:?}");
+    }
+}
