@@ -58,7 +58,7 @@ pub struct Pass {
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     /// A call to the Kubernetes API failed.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {}", said(source))]
     Kube {
         /// What was being done.
         doing: &'static str,
@@ -89,6 +89,15 @@ impl ReconcileError {
             kube::Error::Api(status) if status.is_conflict() => Self::Conflict { doing },
             _ => Self::Kube { doing, source },
         }
+    }
+}
+
+/// What the Kubernetes API said, fit to be shown. An object that could not be decoded is not quoted: it may be
+/// a Secret.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::SerdeError(_) => "the answer could not be decoded".to_owned(),
+        other => other.to_string(),
     }
 }
 
@@ -163,7 +172,7 @@ impl<R: Reconciler> Wrapper<R> {
             "reconcile",
             controller = R::NAME,
             namespace = object.meta().namespace.as_deref().unwrap_or_default(),
-            name = object.name_any(),
+            resource = object.name_any(),
         );
         let wrapper = Arc::clone(self);
         let place = (object.meta().namespace.clone().unwrap_or_default(), object.name_any());

@@ -1,0 +1,406 @@
+//! Metrics in the OpenMetrics text format, all named `keywright_...`, in base units.
+//!
+//! Label values come from closed sets, or from the names of providers, which are few and whose series go
+//! when they go. No label carries the name of an application, a token or a Secret.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::{Registry, Unit},
+};
+
+use super::outcome::{KubeOutcome, Outcome};
+
+/// The content type of [`Metrics::encode`] (OpenMetrics 1.0, "Overall Structure").
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Seconds. A reconcile without work ends in microseconds, one that waits for the identity API in
+/// seconds, and the wrapper cuts it off after about a minute.
+const RECONCILE_BUCKETS: [f64; 10] = [0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];
+
+/// Seconds. From a key probe on a near server to a login that runs into its deadline.
+const IDENTITY_CALL_BUCKETS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Everything Keywright measures. Clones are cheap and share their values.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    registry: Registry,
+    reconciles: Family<ReconcileLabels, Counter>,
+    reconcile_duration: Histograms<ControllerLabels>,
+    identity_calls: Family<IdentityCallLabels, Counter>,
+    identity_call_duration: Histograms<IdentityOperationLabels>,
+    secret_writes: Family<ControllerLabels, Counter>,
+    watch_errors: Family<KindLabels, Counter>,
+    events_dropped: Counter,
+    leader: Gauge,
+    provider_ready: Family<ProviderLabels, Gauge>,
+    login_brake: Family<ProviderLabels, Gauge>,
+    kube_requests: Family<KubeRequestLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ControllerLabels {
+    controller: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReconcileLabels {
+    controller: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IdentityCallLabels {
+    provider_type: &'static str,
+    operation: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IdentityOperationLabels {
+    provider_type: &'static str,
+    operation: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProviderLabels {
+    kind: &'static str,
+    namespace: String,
+    name: String,
+}
+
+impl ProviderLabels {
+    fn new(kind: &'static str, namespace: &str, name: &str) -> Self {
+        Self {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KubeRequestLabels {
+    method: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
+}
+
+impl Metrics {
+    /// All metrics, at zero. `version` is the version of Keywright that `build_info` shows.
+    #[must_use]
+    pub fn new(version: &'static str) -> Self {
+        let mut shared = Shared {
+            registry: Registry::with_prefix("keywright"),
+            reconciles: Family::default(),
+            reconcile_duration: Family::new_with_constructor(|| Histogram::new(RECONCILE_BUCKETS)),
+            identity_calls: Family::default(),
+            identity_call_duration: Family::new_with_constructor(|| Histogram::new(IDENTITY_CALL_BUCKETS)),
+            secret_writes: Family::default(),
+            watch_errors: Family::default(),
+            events_dropped: Counter::default(),
+            leader: Gauge::default(),
+            provider_ready: Family::default(),
+            login_brake: Family::default(),
+            kube_requests: Family::default(),
+        };
+        shared.register_work();
+        shared.register_state();
+        shared.registry.register(
+            "build",
+            "Always 1; the label says which version of Keywright runs",
+            Info::new(BuildLabels { version }),
+        );
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// A reconcile ended, or was dropped before it could.
+    pub fn reconcile_finished(&self, controller: &'static str, outcome: Outcome, elapsed: Duration) {
+        let outcome = outcome.as_str();
+        self.shared
+            .reconciles
+            .get_or_create(&ReconcileLabels { controller, outcome })
+            .inc();
+        self.shared
+            .reconcile_duration
+            .get_or_create(&ControllerLabels { controller })
+            .observe(elapsed.as_secs_f64());
+    }
+
+    /// A call to an identity API came back or ran into its deadline.
+    ///
+    /// `provider_type` is `didit` or `oauth2`; `operation` is the contract's name for the call; `outcome`
+    /// is `ok` or the kind of error.
+    pub fn identity_call(
+        &self,
+        provider_type: &'static str,
+        operation: &'static str,
+        outcome: &'static str,
+        elapsed: Duration,
+    ) {
+        self.shared
+            .identity_calls
+            .get_or_create(&IdentityCallLabels {
+                provider_type,
+                operation,
+                outcome,
+            })
+            .inc();
+        self.shared
+            .identity_call_duration
+            .get_or_create(&IdentityOperationLabels {
+                provider_type,
+                operation,
+            })
+            .observe(elapsed.as_secs_f64());
+    }
+
+    /// A Secret was written.
+    pub fn secret_written(&self, controller: &'static str) {
+        self.shared
+            .secret_writes
+            .get_or_create(&ControllerLabels { controller })
+            .inc();
+    }
+
+    /// A watch failed and will be tried again. `kind` is the plural of the resource.
+    pub fn watch_failed(&self, kind: &'static str) {
+        self.shared.watch_errors.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// An event could not be published.
+    pub fn event_dropped(&self) {
+        self.shared.events_dropped.inc();
+    }
+
+    /// Whether this replica leads.
+    pub fn set_leading(&self, leading: bool) {
+        self.shared.leader.set(i64::from(leading));
+    }
+
+    /// The state of one provider; `namespace` is empty for a cluster-wide one.
+    pub fn set_provider(&self, kind: &'static str, namespace: &str, name: &str, ready: bool, braked: bool) {
+        let labels = ProviderLabels::new(kind, namespace, name);
+        self.shared
+            .provider_ready
+            .get_or_create(&labels)
+            .set(i64::from(ready));
+        self.shared
+            .login_brake
+            .get_or_create(&labels)
+            .set(i64::from(braked));
+    }
+
+    /// Forgets a provider that was deleted.
+    pub fn remove_provider(&self, kind: &'static str, namespace: &str, name: &str) {
+        let labels = ProviderLabels::new(kind, namespace, name);
+        self.shared.provider_ready.remove(&labels);
+        self.shared.login_brake.remove(&labels);
+    }
+
+    /// A request to the Kubernetes API ended. `method` is the HTTP method.
+    pub fn kube_request(&self, method: &'static str, outcome: KubeOutcome) {
+        let outcome = outcome.as_str();
+        self.shared
+            .kube_requests
+            .get_or_create(&KubeRequestLabels { method, outcome })
+            .inc();
+    }
+
+    /// All metrics as text of type [`CONTENT_TYPE`].
+    ///
+    /// # Errors
+    ///
+    /// When a value cannot be written as text.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.shared.registry)?;
+        Ok(text)
+    }
+}
+
+impl Shared {
+    /// What is done, and how long it takes. The names of counters get `_total`, those with a unit the unit.
+    fn register_work(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "reconcile",
+            "Reconciles by controller and outcome (completed, waiting, failed, timed_out, panicked, abandoned)",
+            self.reconciles.clone(),
+        );
+        registry.register_with_unit(
+            "reconcile_duration",
+            "Time from the start of a reconcile to its outcome, in seconds",
+            Unit::Seconds,
+            self.reconcile_duration.clone(),
+        );
+        registry.register(
+            "identity_calls",
+            "Calls to identity APIs by operation and outcome (ok or the kind of error)",
+            self.identity_calls.clone(),
+        );
+        registry.register_with_unit(
+            "identity_call_duration",
+            "Time from sending a call to an identity API to its whole answer, in seconds",
+            Unit::Seconds,
+            self.identity_call_duration.clone(),
+        );
+        registry.register(
+            "secret_writes",
+            "Secrets written to the Kubernetes API by the controller that wrote them",
+            self.secret_writes.clone(),
+        );
+        registry.register(
+            "watch_errors",
+            "Watches of the Kubernetes API that failed and were tried again, by resource",
+            self.watch_errors.clone(),
+        );
+        registry.register(
+            "events_dropped",
+            "Kubernetes events that could not be published",
+            self.events_dropped.clone(),
+        );
+        registry.register(
+            "kube_requests",
+            "Requests to the Kubernetes API by HTTP method and outcome; refused ones were never sent, \
+             because this replica did not hold the lease",
+            self.kube_requests.clone(),
+        );
+    }
+
+    /// How things are.
+    fn register_state(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "leader",
+            "1 while this replica leads, otherwise 0",
+            self.leader.clone(),
+        );
+        registry.register(
+            "provider_ready",
+            "1 while the provider is ready, otherwise 0; the namespace of a cluster-wide one is empty",
+            self.provider_ready.clone(),
+        );
+        registry.register(
+            "login_brake",
+            "1 while the provider's credentials are not tried, since they were refused, otherwise 0",
+            self.login_brake.clone(),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(metrics: &Metrics) -> Vec<String> {
+        metrics.encode().unwrap().lines().map(str::to_owned).collect()
+    }
+
+    fn has(metrics: &Metrics, line: &str) -> bool {
+        lines(metrics).iter().any(|found| found == line)
+    }
+
+    #[test]
+    fn every_metric_is_named_described_and_in_base_units() {
+        let metrics = Metrics::new("1.2.3");
+        metrics.reconcile_finished(
+            "client_application",
+            Outcome::TimedOut,
+            Duration::from_millis(1500),
+        );
+        metrics.identity_call("didit", "login", "ok", Duration::from_millis(300));
+        metrics.secret_written("access_token");
+        metrics.watch_failed("secrets");
+        metrics.event_dropped();
+        metrics.set_leading(true);
+        metrics.set_provider("IdentityProvider", "shop", "didit", true, false);
+        metrics.kube_request("PATCH", KubeOutcome::Refused);
+
+        for line in [
+            "keywright_reconcile_total{controller=\"client_application\",outcome=\"timed_out\"} 1",
+            "keywright_reconcile_duration_seconds_sum{controller=\"client_application\"} 1.5",
+            "keywright_reconcile_duration_seconds_bucket{le=\"2.5\",controller=\"client_application\"} 1",
+            "keywright_identity_calls_total{provider_type=\"didit\",operation=\"login\",outcome=\"ok\"} 1",
+            "keywright_identity_call_duration_seconds_sum{provider_type=\"didit\",operation=\"login\"} 0.3",
+            "keywright_secret_writes_total{controller=\"access_token\"} 1",
+            "keywright_watch_errors_total{kind=\"secrets\"} 1",
+            "keywright_events_dropped_total 1",
+            "keywright_leader 1",
+            "keywright_provider_ready{kind=\"IdentityProvider\",namespace=\"shop\",name=\"didit\"} 1",
+            "keywright_login_brake{kind=\"IdentityProvider\",namespace=\"shop\",name=\"didit\"} 0",
+            "keywright_kube_requests_total{method=\"PATCH\",outcome=\"refused\"} 1",
+            "keywright_build_info{version=\"1.2.3\"} 1",
+        ] {
+            assert!(
+                has(&metrics, line),
+                "{line}\nnot in\n{}",
+                metrics.encode().unwrap()
+            );
+        }
+        let lines = lines(&metrics);
+        let families = lines.iter().filter(|line| line.starts_with("# TYPE")).count();
+        let described = lines
+            .iter()
+            .filter(|line| line.starts_with("# HELP keywright_"))
+            .count();
+        assert_eq!((families, described), (12, 12));
+        assert_eq!(lines.last().unwrap(), "# EOF");
+    }
+
+    #[test]
+    fn a_deleted_provider_leaves_no_series() {
+        let metrics = Metrics::new("0");
+        metrics.set_provider("ClusterIdentityProvider", "", "didit", false, true);
+        metrics.set_provider("IdentityProvider", "shop", "didit", true, false);
+        metrics.remove_provider("ClusterIdentityProvider", "", "didit");
+
+        let text = metrics.encode().unwrap();
+        assert!(!text.contains("ClusterIdentityProvider"), "{text}");
+        assert!(text.contains("namespace=\"shop\""), "{text}");
+    }
+
+    #[test]
+    fn a_provider_that_recovers_keeps_one_series() {
+        let metrics = Metrics::new("0");
+        metrics.set_provider("IdentityProvider", "shop", "didit", false, true);
+        metrics.set_provider("IdentityProvider", "shop", "didit", true, false);
+        let series = lines(&metrics)
+            .iter()
+            .filter(|line| line.contains("name=\"didit\""))
+            .count();
+        assert_eq!(series, 2);
+        let labels = "{kind=\"IdentityProvider\",namespace=\"shop\",name=\"didit\"}";
+        assert!(has(&metrics, &format!("keywright_provider_ready{labels} 1")));
+        assert!(has(&metrics, &format!("keywright_login_brake{labels} 0")));
+    }
+
+    #[test]
+    fn clones_count_together_and_instances_apart() {
+        let metrics = Metrics::new("0");
+        metrics.clone().event_dropped();
+        metrics.event_dropped();
+        assert!(has(&metrics, "keywright_events_dropped_total 2"));
+        assert!(has(&Metrics::new("0"), "keywright_events_dropped_total 0"));
+    }
+}
