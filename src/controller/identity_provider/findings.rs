@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
+use kube::core::Selector;
 
 use crate::api::conditions::{self, Finding, READY, Truth};
-use crate::api::provider::{AUTHENTICATED, IdentityProviderStatus, ORGANIZATION_RESOLVED, OrganizationStatus};
+use crate::api::provider::{AUTHENTICATED, AllowedNamespaces, IdentityProviderStatus, ORGANIZATION_RESOLVED, OrganizationStatus};
 use crate::identity::didit::Didit;
 use crate::identity::{BrakeReason, CallError, Capabilities, ErrorKind, IdentityApi, VerifiedAccount};
 
@@ -71,6 +72,15 @@ impl Verdict {
         status.observed_generation = generation;
         status
     }
+}
+
+/// What is wrong with the selector of `allowedNamespaces`, which the schema cannot tell.
+pub(super) fn unreadable_selector(allowed: Option<&AllowedNamespaces>) -> Option<Finding> {
+    let problem = Selector::try_from(allowed?.selector.clone()?).err()?;
+    let message = format!(
+        "spec.allowedNamespaces.selector cannot be read and selects nothing: {problem}. An operator is In, NotIn, Exists or DoesNotExist"
+    );
+    Some(Finding::new(READY, Truth::False, "InvalidSelector", message))
 }
 
 fn usable(account: &VerifiedAccount) -> Vec<Finding> {

@@ -71,7 +71,7 @@ pub struct IdentityProviders<K> {
 /// A connection, and what it was opened with.
 #[derive(Clone)]
 pub struct Opened {
-    /// Generation of the spec, and versions of what it refers to.
+    /// UID of the provider, generation of its spec, and versions of what it refers to.
     version: String,
     api: Arc<Didit>,
     /// The last check that succeeded.
@@ -104,6 +104,9 @@ impl<K: ProviderResource> IdentityProviders<K> {
         if object.is_suspended() {
             return Ok(Verdict::suspended());
         }
+        if let Some(problem) = findings::unreadable_selector(object.allowed_namespaces()) {
+            return Ok(Verdict::Unusable(problem));
+        }
         let namespace = object.namespace().unwrap_or_else(|| self.operator_namespace.clone());
         self.providers.reads(key, credentials::secrets_read(object.didit(), &namespace));
         let credentials = match credentials::load(&self.client, object.didit(), &namespace).await? {
@@ -134,7 +137,13 @@ impl<K: ProviderResource> IdentityProviders<K> {
 
     /// The connection for these credentials: the one that is open, or a new one.
     fn open(&self, object: &Arc<K>, key: &ProviderKey, credentials: Credentials) -> Result<Opened, CallError> {
-        let version = format!("{}/{}", object.meta().generation.unwrap_or_default(), credentials.version);
+        let metadata = object.meta();
+        let version = format!(
+            "{}/{}/{}",
+            metadata.uid.as_deref().unwrap_or_default(),
+            metadata.generation.unwrap_or_default(),
+            credentials.version
+        );
         if let Some(opened) = self.connections().get(key).filter(|opened| opened.version == version) {
             return Ok(opened.clone());
         }
