@@ -346,7 +346,7 @@ pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) ->
             PROVISIONED,
             Truth::Unknown,
             "OutcomeUnknown",
-            format!("{said}. Whether it took effect is not known; looking before it is tried again"),
+            format!("{said}. Looking before it is tried again"),
             backoff,
         ),
         ErrorKind::Malformed => {

@@ -22,18 +22,22 @@ const MANAGER: &str = "keywright-login";
 pub(super) struct StatusLedger<K> {
     client: Client,
     provider: Arc<K>,
+    credentials_version: String,
 }
 
 impl<K: ProviderResource> StatusLedger<K> {
-    pub(super) fn new(client: Client, provider: Arc<K>) -> Self {
-        Self { client, provider }
+    /// `credentials_version` is that of the provider's own Secret: several Secrets may hold the same account.
+    pub(super) fn new(client: Client, provider: Arc<K>, credentials_version: String) -> Self {
+        Self { client, provider, credentials_version }
     }
 }
 
 #[async_trait]
 impl<K: ProviderResource> LoginLedger for StatusLedger<K> {
     async fn record(&self, record: &LoginRecord) -> Result<(), String> {
-        let status = json!({ "login": status_of(record) });
+        let login =
+            LoginStatus { credentials_version: self.credentials_version.clone(), ..status_of(record) };
+        let status = json!({ "login": login });
         apply::status(&self.provider.api(&self.client), self.provider.as_ref(), MANAGER, &status)
             .await
             .map(drop)

@@ -149,7 +149,11 @@ impl<K: ProviderResource> IdentityProviders<K> {
         }
         let stored = object.status().and_then(|status| status.login.as_ref()).map(ledger::record_of);
         let record = LoginRecord::for_credentials(stored, &credentials.account_version);
-        let ledger = ledger::StatusLedger::new(self.client.clone(), Arc::clone(object));
+        let ledger = ledger::StatusLedger::new(
+            self.client.clone(),
+            Arc::clone(object),
+            credentials.account_version.clone(),
+        );
         let api = Didit::connect(
             credentials.config(object.didit(), self.request_timeout),
             Arc::clone(&self.observer),

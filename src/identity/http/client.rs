@@ -1,0 +1,201 @@
+//! The client: connections, credentials, and what is told of each call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Request;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::call::{Call, Credential, Failure};
+use super::endpoint::host;
+use super::exchange::Exchange;
+use super::fields::Unreadable;
+use super::scrub::Scrubber;
+use super::tls;
+use crate::identity::{CallError, ErrorKind};
+
+/// How long a call may take in all, unless configured otherwise.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_IDLE_CONNECTIONS: usize = 4;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const USER_AGENT: &str = concat!("keywright/", env!("CARGO_PKG_VERSION"));
+
+/// Learns of every HTTP call, for metrics.
+pub trait CallObserver: Send + Sync {
+    /// A call has ended. `outcome` is `success` or an [`ErrorKind`] in snake case.
+    fn called(&self, operation: &'static str, outcome: &'static str, elapsed: Duration);
+}
+
+/// How an [`HttpClient`] connects.
+pub struct HttpOptions {
+    /// Certificate authorities that are trusted besides those of the system, as PEM.
+    pub ca_bundle: Option<Vec<u8>>,
+    /// How long a call may take in all, from the first byte sent to the last one received.
+    pub deadline: Duration,
+    /// Secrets that must not appear in an error whatever call it comes from.
+    pub secrets: Vec<SecretString>,
+}
+
+/// A client for one identity API. A proxy is taken from the environment (`HTTPS_PROXY`, `NO_PROXY`).
+pub struct HttpClient {
+    client: reqwest::Client,
+    deadline: Duration,
+    secrets: Vec<SecretString>,
+    observer: Arc<dyn CallObserver>,
+}
+
+impl HttpClient {
+    /// Makes a client, without any I/O to the identity API.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Misconfigured`] with reason `InvalidCaBundle` or `TlsUnavailable`.
+    pub fn new(options: HttpOptions, observer: Arc<dyn CallObserver>) -> Result<Self, CallError> {
+        let authorities = match &options.ca_bundle {
+            None => Vec::new(),
+            Some(pem) => {
+                tls::read_ca_bundle(pem).map_err(|message| misconfigured("InvalidCaBundle", message))?
+            }
+        };
+        let client = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(reqwest::redirect::Policy::none())
+            // Below the deadline, so that a host which cannot be connected to is told from one that is slow.
+            .connect_timeout(CONNECT_TIMEOUT.min(options.deadline / 2))
+            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .tls_certs_merge(authorities)
+            .build()
+            .map_err(|_| {
+                misconfigured(
+                    "TlsUnavailable",
+                    "TLS could not be set up: the system's CA certificates could not be loaded".to_owned(),
+                )
+            })?;
+        Ok(Self {
+            client,
+            deadline: options.deadline,
+            secrets: options.secrets,
+            observer,
+        })
+    }
+
+    /// Makes the call and reads its JSON answer with `decode`.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] whose [`ErrorKind`] is never `Braked`, and `Unknown` only for calls that do not merely
+    /// read.
+    pub async fn call<T>(
+        &self,
+        call: Call<'_>,
+        decode: impl FnOnce(&Value) -> Result<T, Unreadable>,
+    ) -> Result<T, Failure> {
+        let started = Instant::now();
+        let (operation, method, host) = (call.operation, call.method.clone(), host(&call.url));
+        let exchange = Exchange {
+            operation,
+            effect: call.effect,
+            host: &host,
+            deadline: self.deadline,
+            scrubber: Scrubber::new(self.secrets.iter().chain(call.secrets.iter().copied())),
+        };
+        let result = match self.request(call) {
+            Ok(request) => exchange.run(&self.client, request, decode).await,
+            Err(error) => Err(Failure {
+                status: None,
+                said: None,
+                error,
+            }),
+        };
+        let (outcome, status) = match &result {
+            Ok((_, status)) => ("ok", Some(*status)),
+            Err(failure) => (outcome(&failure.error.kind), failure.status),
+        };
+        let elapsed = started.elapsed();
+        tracing::debug!(
+            operation,
+            %method,
+            host,
+            status = status.map(|status| status.as_u16()),
+            outcome,
+            elapsed_ms = elapsed.as_millis(),
+            "called the identity API"
+        );
+        self.observer.called(operation, outcome, elapsed);
+        result.map(|(value, _)| value)
+    }
+
+    fn request(&self, call: Call<'_>) -> Result<Request, CallError> {
+        let invalid = || CallError {
+            operation: call.operation,
+            kind: ErrorKind::Misconfigured {
+                reason: "InvalidCredential",
+            },
+            message: "the credential has characters that an HTTP header cannot carry".to_owned(),
+        };
+        let mut request = self
+            .client
+            .request(call.method, call.url)
+            .header(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        request = match call.credential {
+            Credential::None => request,
+            Credential::Bearer(token) => {
+                let value = sensitive(&format!("Bearer {}", token.expose_secret())).ok_or_else(invalid)?;
+                request.header(AUTHORIZATION, value)
+            }
+            Credential::Header(name, secret) => {
+                request.header(name, sensitive(secret.expose_secret()).ok_or_else(invalid)?)
+            }
+        };
+        request.build().map_err(|_| invalid())
+    }
+}
+
+fn sensitive(secret: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(secret).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn outcome(kind: &ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::NotFound => "not_found",
+        ErrorKind::Unauthorized => "unauthorized",
+        ErrorKind::Forbidden => "forbidden",
+        ErrorKind::Throttled { .. } => "throttled",
+        ErrorKind::Rejected => "rejected",
+        ErrorKind::Unknown => "unknown",
+        ErrorKind::Unavailable => "unavailable",
+        ErrorKind::Malformed => "malformed",
+        ErrorKind::Braked { .. } => "braked",
+        ErrorKind::Misconfigured { .. } => "misconfigured",
+    }
+}
+
+fn misconfigured(reason: &'static str, message: String) -> CallError {
+    CallError {
+        operation: "connect",
+        kind: ErrorKind::Misconfigured { reason },
+        message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_kept_out_of_debug_output_and_of_compression_tables() {
+        assert!(sensitive("Bearer token").unwrap().is_sensitive());
+        assert!(sensitive("line\nbreak").is_none());
+    }
+}
