@@ -64,6 +64,9 @@ struct Shared {
     wake_cluster_providers: Wake<ClusterIdentityProvider>,
 }
 
+/// What is waited for before the first watch is opened.
+const DEFINITIONS: &str = "custom resource definitions";
+
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Shared {
@@ -88,8 +91,9 @@ impl Shared {
 impl Work {
     /// Works until `stop`, then lets what has begun come to its end.
     pub(super) async fn run(self, stop: CancellationToken) {
+        self.health.fills(DEFINITIONS);
         tokio::select! {
-            () = self.definitions_exist() => {}
+            () = self.definitions_exist() => self.health.filled(DEFINITIONS),
             () = stop.cancelled() => return,
         }
         let shared = Shared::default();

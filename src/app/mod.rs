@@ -10,6 +10,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, ResourceExt};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -138,8 +139,9 @@ async fn operate(
     let Some((lease, seat)) = seat else {
         health.leads();
         metrics.set_leading(true);
-        work.run(stop).await;
-        finish(&tasks, config.shutdown_timeout).await;
+        let working = tokio::spawn(work.run(stop.clone()));
+        stop.cancelled().await;
+        finish(&tasks, working, config.shutdown_timeout).await;
         return Ok(());
     };
     let mut elector =
@@ -170,7 +172,7 @@ async fn lead(
             tracing::error!("the lease is lost");
             stop_work.cancel();
             // What has begun may finish as long as no other replica can have taken over.
-            let finished = finish(tasks, shutdown_timeout);
+            let finished = finish(tasks, working, shutdown_timeout);
             tokio::select! {
                 () = finished => {}
                 () = until_writes_are_refused(leadership) => {}
@@ -180,10 +182,7 @@ async fn lead(
         }
         () = stop.cancelled() => {}
     }
-    if working.await.is_err() {
-        tracing::error!("a controller panicked while it was stopping");
-    }
-    finish(tasks, shutdown_timeout).await;
+    finish(tasks, working, shutdown_timeout).await;
     release.cancel();
     metrics.set_leading(false);
     match holding.await {
@@ -192,9 +191,16 @@ async fn lead(
     }
 }
 
-async fn finish(tasks: &TaskTracker, limit: Duration) {
+/// Waits for the controllers to stop and for what they have begun, within the limit.
+async fn finish(tasks: &TaskTracker, working: JoinHandle<()>, limit: Duration) {
     tasks.close();
-    if tokio::time::timeout(limit, tasks.wait()).await.is_err() {
+    let ended = async {
+        if working.await.is_err() {
+            tracing::error!("a controller panicked while it was stopping");
+        }
+        tasks.wait().await;
+    };
+    if tokio::time::timeout(limit, ended).await.is_err() {
         tracing::warn!(unfinished = tasks.len(), "the shutdown does not wait longer; what was begun is taken up again at the next start");
     }
 }

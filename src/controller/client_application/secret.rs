@@ -48,7 +48,7 @@ pub(super) fn view(
     template: &SecretTemplate,
     recorded: Option<&PublishedSecret>,
 ) -> SecretView {
-    if live.annotations().get(OWNER_UID_ANNOTATION) != Some(&resource.uid) {
+    if !is_ours(live, resource) {
         return SecretView::Foreign { owner: owner(live) };
     }
     let published = published(live, resource);
@@ -63,6 +63,18 @@ pub(super) fn view(
         (false, true, _) | (false, false, false) => SecretContent::Edited,
     };
     SecretView::Ours { published, content }
+}
+
+/// Whether a Secret was written for this resource. The annotation says so; where somebody has taken that off, the
+/// owner reference still does.
+fn is_ours(live: &Secret, resource: &Facts) -> bool {
+    match live.annotations().get(OWNER_UID_ANNOTATION) {
+        Some(owner) => *owner == resource.uid,
+        None => live
+            .owner_references()
+            .iter()
+            .any(|reference| reference.controller == Some(true) && reference.uid == resource.uid),
+    }
 }
 
 /// What the status records of a Secret.

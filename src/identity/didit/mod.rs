@@ -106,8 +106,9 @@ impl Didit {
             password: config.password,
             totp_seed: config.totp_seed,
         };
-        let session =
-            registry.session(key, &ledger, &record, || Session::new(Arc::new(login), &ledger, record.clone()));
+        let session = registry.session(key, &ledger, &record, || {
+            Session::new(Arc::new(login), &ledger, record.clone())
+        });
         Ok(Self {
             http,
             auth,
@@ -141,6 +142,11 @@ impl Didit {
             result = self.http.call(call().bearer(token.secret()), &decode).await;
         }
         result.map_err(explain_denial)
+    }
+
+    /// An error about this application, or about another one, must not repeat its key.
+    fn remember_key(&self, record: Result<Application, CallError>) -> Result<Application, CallError> {
+        record.inspect(|application| self.http.remember(&application.api_key))
     }
 
     async fn list_organizations(&self) -> Result<Vec<Organization>, CallError> {
@@ -208,8 +214,10 @@ impl IdentityApi for Didit {
         check_id("getApplication", id)?;
         let url = self.applications_route(Some(id)).await?;
         let call = || Call::new("getApplication", Effect::Reads, Method::GET, url.clone());
-        self.authorized(call, |answer| wire::application_with_id(answer, id))
-            .await
+        let record = self
+            .authorized(call, |answer| wire::application_with_id(answer, id))
+            .await;
+        self.remember_key(record)
     }
 
     async fn create_application(&self, metadata: &ApplicationMetadata) -> Result<Application, CallError> {
@@ -217,7 +225,8 @@ impl IdentityApi for Didit {
         let body = wire::creation(metadata);
         let call =
             || Call::new("createApplication", Effect::Changes, Method::POST, url.clone()).json(body.clone());
-        self.authorized(call, wire::application).await
+        let record = self.authorized(call, wire::application).await;
+        self.remember_key(record)
     }
 
     async fn update_application(
@@ -230,8 +239,10 @@ impl IdentityApi for Didit {
         let body = wire::change(metadata);
         let call =
             || Call::new("updateApplication", Effect::Changes, Method::PATCH, url.clone()).json(body.clone());
-        self.authorized(call, |answer| wire::application_with_id(answer, id))
-            .await
+        let record = self
+            .authorized(call, |answer| wire::application_with_id(answer, id))
+            .await;
+        self.remember_key(record)
     }
 
     async fn probe_key(&self, api_key: &SecretString) -> Result<KeyVerdict, CallError> {

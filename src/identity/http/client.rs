@@ -1,6 +1,7 @@
 //! The client: connections, credentials, and what is told of each call.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::Request;
@@ -23,6 +24,11 @@ pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_IDLE_CONNECTIONS: usize = 4;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How many secrets out of answers are remembered: as many as there can be resources that are worked on at
+/// the same time, so that the key of a record is known while something is done with the record.
+const MAX_RECEIVED: usize = 1024;
+
 const USER_AGENT: &str = concat!("keywright/", env!("CARGO_PKG_VERSION"));
 
 /// Learns of every HTTP call, for metrics.
@@ -46,6 +52,7 @@ pub struct HttpClient {
     client: reqwest::Client,
     deadline: Duration,
     secrets: Vec<SecretString>,
+    received: Mutex<VecDeque<Arc<SecretString>>>,
     observer: Arc<dyn CallObserver>,
 }
 
@@ -81,8 +88,24 @@ impl HttpClient {
             client,
             deadline: options.deadline,
             secrets: options.secrets,
+            received: Mutex::default(),
             observer,
         })
+    }
+
+    /// Names a secret that an answer held, so that no later error repeats it. The last 1024 are remembered.
+    pub fn remember(&self, secret: &SecretString) {
+        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        received.retain(|known| known.expose_secret() != secret.expose_secret());
+        received.push_back(Arc::new(secret.clone()));
+        if received.len() > MAX_RECEIVED {
+            received.pop_front();
+        }
+    }
+
+    fn received(&self) -> Vec<Arc<SecretString>> {
+        let received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        received.iter().cloned().collect()
     }
 
     /// Makes the call and reads its JSON answer with `decode`.
@@ -98,12 +121,14 @@ impl HttpClient {
     ) -> Result<T, Failure> {
         let started = Instant::now();
         let (operation, method, host) = (call.operation, call.method.clone(), host(&call.url));
+        let received = self.received();
+        let known = self.secrets.iter().chain(received.iter().map(AsRef::as_ref));
         let exchange = Exchange {
             operation,
             effect: call.effect,
             host: &host,
             deadline: self.deadline,
-            scrubber: Scrubber::new(self.secrets.iter().chain(call.secrets.iter().copied())),
+            scrubber: Scrubber::new(known.chain(call.secrets.iter().copied())),
         };
         let result = match self.request(call) {
             Ok(request) => exchange.run(&self.client, request, decode).await,

@@ -37,6 +37,19 @@ async fn no_secret_is_repeated_or_logged() {
 }
 
 #[tokio::test]
+async fn a_secret_that_came_in_an_answer_is_not_repeated_by_a_later_one() {
+    let server =
+        Server::start(|_| json_answer(400, json!({"detail": "sk_live_1 is the key, not sk_live_2"}))).await;
+    let client = client();
+    for key in ["sk_live_1", "sk_live_2", "sk_live_1"] {
+        client.remember(&key.into());
+    }
+    let call = call_to(&server.url(), Effect::Changes);
+    let message = client.call(call, name_of).await.unwrap_err().error.message;
+    assert!(message.ends_with("*** is the key, not ***"), "{message}");
+}
+
+#[tokio::test]
 async fn a_credential_that_no_header_can_carry_is_not_sent() {
     let server = Server::start(|_| json_answer(200, json!({"name": "ops"}))).await;
     for secret in ["line\nbreak", "bell\u{7}"].map(SecretString::from) {
