@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use k8s_openapi::jiff::SignedDuration;
 
 use crate::api::custom_resource_definitions;
@@ -47,13 +47,18 @@ struct RunArgs {
 #[command(next_help_heading = "Scope")]
 struct ScopeArgs {
     /// Namespaces to look after, separated by commas; all when absent
-    #[arg(long, env = "KEYWRIGHT_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACE")]
-    watch_namespaces: Vec<String>,
+    #[arg(long, env = "KEYWRIGHT_WATCH_NAMESPACES", value_parser = namespaces, default_value = "", hide_default_value = true, value_name = "NAMESPACES")]
+    watch_namespaces: Namespaces,
     /// Whether ClusterIdentityProviders are looked after
     #[arg(long, env = "KEYWRIGHT_CLUSTER_IDENTITY_PROVIDERS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     cluster_identity_providers: bool,
     /// Namespace of the operator: its Lease and the Secrets of ClusterIdentityProviders live there
-    #[arg(long, env = "POD_NAMESPACE", default_value = "keywright-system", value_name = "NAMESPACE")]
+    #[arg(
+        long,
+        env = "POD_NAMESPACE",
+        default_value = "keywright-system",
+        value_name = "NAMESPACE"
+    )]
     operator_namespace: String,
     /// Name of this replica in the Lease and in events
     #[arg(long, env = "POD_NAME", default_value = "keywright", value_name = "NAME")]
@@ -70,7 +75,12 @@ struct ElectionArgs {
     #[arg(long, env = "KEYWRIGHT_LEADER_ELECTION", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     leader_election: bool,
     /// Name of the Lease
-    #[arg(long, env = "KEYWRIGHT_LEASE_NAME", default_value = "keywright", value_name = "NAME")]
+    #[arg(
+        long,
+        env = "KEYWRIGHT_LEASE_NAME",
+        default_value = "keywright",
+        value_name = "NAME"
+    )]
     lease_name: String,
     /// How long the others wait for a leader that is silent
     #[arg(long, env = "KEYWRIGHT_LEASE_DURATION", default_value = "15s", value_parser = duration, value_name = "DURATION")]
@@ -87,10 +97,10 @@ struct ElectionArgs {
 #[command(next_help_heading = "Pace")]
 struct PaceArgs {
     /// How often an application is compared with its resource when nothing calls for it sooner
-    #[arg(long, env = "KEYWRIGHT_DRIFT_INTERVAL", default_value = "1h", value_parser = duration, value_name = "DURATION")]
+    #[arg(long, env = "KEYWRIGHT_DRIFT_INTERVAL", default_value = "1h", value_parser = interval, value_name = "DURATION")]
     drift_interval: Duration,
     /// How often a provider that works is asked whether it still does
-    #[arg(long, env = "KEYWRIGHT_PROVIDER_CHECK_INTERVAL", default_value = "10m", value_parser = duration, value_name = "DURATION")]
+    #[arg(long, env = "KEYWRIGHT_PROVIDER_CHECK_INTERVAL", default_value = "10m", value_parser = interval, value_name = "DURATION")]
     provider_check_interval: Duration,
     /// How long one call to an identity API may take
     #[arg(long, env = "KEYWRIGHT_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration, value_name = "DURATION")]
@@ -116,22 +126,19 @@ struct PaceArgs {
 #[command(next_help_heading = "Telemetry")]
 struct TelemetryArgs {
     /// Address that serves /livez, /readyz and /metrics
-    #[arg(long, env = "KEYWRIGHT_METRICS_ADDRESS", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "KEYWRIGHT_METRICS_ADDRESS",
+        default_value = "0.0.0.0:8080",
+        value_name = "ADDRESS"
+    )]
     metrics_address: SocketAddr,
     /// Form of the log
-    #[arg(long, env = "KEYWRIGHT_LOG_FORMAT", value_enum, default_value_t = LogFormatArg::Json, value_name = "FORMAT")]
-    log_format: LogFormatArg,
+    #[arg(long, env = "KEYWRIGHT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json, value_name = "FORMAT")]
+    log_format: LogFormat,
     /// What is logged, in the syntax of RUST_LOG
     #[arg(long, env = "RUST_LOG", default_value = logs::DEFAULT_FILTER, value_name = "FILTER")]
     log_filter: String,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LogFormatArg {
-    /// One JSON object a line
-    Json,
-    /// For people
-    Pretty,
 }
 
 /// Parses the command line and does what it says.
@@ -156,15 +163,20 @@ pub fn main() -> ExitCode {
 /// # Errors
 /// When a definition cannot be written as YAML, which would be a defect.
 pub fn custom_resource_definitions_yaml() -> Result<String, String> {
-    custom_resource_definitions().iter().try_fold(String::new(), |stream, definition| {
-        let yaml = serde_saphyr::to_string(definition).map_err(|error| error.to_string())?;
-        Ok(format!("{stream}---\n{yaml}"))
-    })
+    custom_resource_definitions()
+        .iter()
+        .try_fold(String::new(), |stream, definition| {
+            let yaml = serde_saphyr::to_string(definition).map_err(|error| error.to_string())?;
+            Ok(format!("{stream}---\n{yaml}"))
+        })
 }
 
 fn print_custom_resource_definitions() -> Result<(), String> {
     let yaml = custom_resource_definitions_yaml()?;
-    std::io::stdout().lock().write_all(yaml.as_bytes()).map_err(|error| error.to_string())
+    std::io::stdout()
+        .lock()
+        .write_all(yaml.as_bytes())
+        .map_err(|error| error.to_string())
 }
 
 fn run(args: RunArgs) -> Result<(), String> {
@@ -176,15 +188,32 @@ fn run(args: RunArgs) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("the runtime could not be started: {error}"))?;
-    runtime.block_on(app::run(config)).map_err(|error| error.to_string())
+    runtime
+        .block_on(app::run(config))
+        .map_err(|error| error.to_string())
 }
 
 fn config(args: RunArgs) -> Result<Config, String> {
-    let RunArgs { scope, election, pace, telemetry } = args;
-    let ScopeArgs { watch_namespaces, cluster_identity_providers, operator_namespace, replica_name, cluster_id } =
-        scope;
-    let ElectionArgs { leader_election, lease_name, lease_duration, lease_renew_deadline, lease_retry_period } =
-        election;
+    let RunArgs {
+        scope,
+        election,
+        pace,
+        telemetry,
+    } = args;
+    let ScopeArgs {
+        watch_namespaces,
+        cluster_identity_providers,
+        operator_namespace,
+        replica_name,
+        cluster_id,
+    } = scope;
+    let ElectionArgs {
+        leader_election,
+        lease_name,
+        lease_duration,
+        lease_renew_deadline,
+        lease_retry_period,
+    } = election;
     let PaceArgs {
         drift_interval,
         provider_check_interval,
@@ -195,10 +224,20 @@ fn config(args: RunArgs) -> Result<Config, String> {
         concurrency,
         shutdown_timeout,
     } = pace;
-    let TelemetryArgs { metrics_address, log_format, log_filter } = telemetry;
+    let TelemetryArgs {
+        metrics_address,
+        log_format,
+        log_filter,
+    } = telemetry;
+    if creation_settle_time < request_timeout.saturating_mul(2) {
+        return Err(format!(
+            "--creation-settle-time {creation_settle_time:?}: must be at least twice --request-timeout ({request_timeout:?}), \
+             since a creation may take effect that long after it was begun"
+        ));
+    }
     let timings = Timings::new(lease_duration, lease_renew_deadline, lease_retry_period);
     Ok(Config {
-        watch_namespaces,
+        watch_namespaces: watch_namespaces.0,
         cluster_identity_providers,
         operator_namespace,
         replica_name,
@@ -209,7 +248,10 @@ fn config(args: RunArgs) -> Result<Config, String> {
             drift_interval,
             creation_settle_time,
             release_timeout,
-            backoff: Backoff { first: Duration::from_secs(1).min(longest_backoff), longest: longest_backoff },
+            backoff: Backoff {
+                first: Duration::from_secs(1).min(longest_backoff),
+                longest: longest_backoff,
+            },
             denied_pause: Duration::from_secs(600),
         },
         provider_check_interval,
@@ -217,26 +259,67 @@ fn config(args: RunArgs) -> Result<Config, String> {
         concurrency,
         shutdown_timeout,
         metrics_address,
-        log_format: match log_format {
-            LogFormatArg::Json => LogFormat::Json,
-            LogFormatArg::Pretty => LogFormat::Pretty,
-        },
+        log_format,
         log_filter,
     })
 }
 
+#[derive(Clone, Debug)]
+struct Namespaces(Vec<String>);
+
+fn namespaces(text: &str) -> Result<Namespaces, String> {
+    let names: Vec<_> = text
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let is_name = |name: &str| {
+        let inner = name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        inner && name.len() <= 63 && !name.starts_with('-') && !name.ends_with('-')
+    };
+    match names.iter().find(|name| !is_name(name)) {
+        Some(name) => Err(format!(
+            "{name:?} is not the name of a namespace; separate names by commas"
+        )),
+        None => Ok(Namespaces(names)),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: SignedDuration =
-        text.parse().map_err(|_| "not a duration; write for example 500ms, 30s, 10m or 1h".to_owned())?;
+    let parsed: SignedDuration = text
+        .parse()
+        .map_err(|_| "not a duration; write for example 500ms, 30s, 10m or 1h".to_owned())?;
     match Duration::try_from(parsed) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         _ => Err("must be longer than zero".to_owned()),
     }
 }
 
+/// An interval at which an identity API is called.
+fn interval(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|interval| {
+        if interval < Duration::from_secs(1) {
+            Err("must be at least 1s".to_owned())
+        } else {
+            Ok(interval)
+        }
+    })
+}
+
 fn cluster_id(text: &str) -> Result<String, String> {
-    let fits = !text.is_empty() && text.len() <= 63 && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
-    if fits { Ok(text.to_owned()) } else { Err("must be 1 to 63 letters, digits, '-', '.' or '_'".to_owned()) }
+    let fits = !text.is_empty()
+        && text.len() <= 63
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1 to 63 letters, digits, '-', '.' or '_'".to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -252,20 +335,65 @@ mod tests {
     #[test]
     fn a_wrong_value_is_refused_with_a_sentence() {
         for (args, expected) in [
-            (&["--drift-interval", "soon"][..], "write for example 500ms, 30s, 10m or 1h"),
+            (
+                &["--drift-interval", "soon"][..],
+                "write for example 500ms, 30s, 10m or 1h",
+            ),
             (&["--release-timeout", "0s"], "must be longer than zero"),
             (&["--cluster-id", "a b"], "must be 1 to 63 letters"),
             (&["--concurrency", "0"], "0 is not in 1..=1024"),
+            (&["--drift-interval", "1ms"], "must be at least 1s"),
+            (
+                &["--watch-namespaces", "shop,Not_One"],
+                "\"Not_One\" is not the name of a namespace",
+            ),
         ] {
-            let refused = Cli::try_parse_from(["keywright", "run"].iter().chain(args)).unwrap_err().to_string();
+            let refused = Cli::try_parse_from(["keywright", "run"].iter().chain(args))
+                .unwrap_err()
+                .to_string();
             assert!(refused.contains(expected), "{refused}");
         }
     }
 
+    fn settings(args: &[&str]) -> Result<Config, String> {
+        let cli = Cli::try_parse_from(["keywright", "run"].iter().chain(args)).unwrap();
+        let Command::Run(args) = cli.command else {
+            panic!("another command")
+        };
+        config(*args)
+    }
+
+    #[test]
+    fn no_namespace_named_means_all_of_them() {
+        assert!(
+            settings(&["--watch-namespaces", ""])
+                .unwrap()
+                .watch_namespaces
+                .is_empty()
+        );
+        assert_eq!(
+            settings(&["--watch-namespaces", "a,, b"])
+                .unwrap()
+                .watch_namespaces,
+            ["a", "b"]
+        );
+    }
+
+    #[test]
+    fn a_creation_has_settled_only_after_its_request_has_timed_out() {
+        let refused = settings(&["--request-timeout", "5m"]).unwrap_err();
+        assert!(
+            refused.contains("--creation-settle-time 60s: must be at least twice --request-timeout (300s)"),
+            "{refused}"
+        );
+    }
+
     #[test]
     fn lease_durations_that_do_not_fit_together_are_refused() {
-        let cli = Cli::try_parse_from(["keywright", "run", "--lease-duration", "5s"]).unwrap();
-        let Command::Run(args) = cli.command else { panic!("another command") };
-        assert!(config(*args).unwrap_err().contains("--lease-renew-deadline"));
+        assert!(
+            settings(&["--lease-duration", "5s"])
+                .unwrap_err()
+                .contains("--lease-renew-deadline")
+        );
     }
 }

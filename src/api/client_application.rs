@@ -227,7 +227,7 @@ pub struct DiditApplication {
 #[serde(rename_all = "camelCase")]
 pub struct Adoption {
     /// Identifier of the application at the identity API: for Didit its UUID.
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9._~-]+$"))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     pub application_id: String,
 }
 
@@ -309,6 +309,8 @@ pub enum Origin {
 pub struct PendingCreation {
     /// Display name the application is made with.
     pub display_name: String,
+    /// The organization it is made in.
+    pub organization_id: String,
     /// When the intent was recorded.
     pub recorded_time: Time,
 }
@@ -325,4 +327,8 @@ pub struct PublishedSecret {
     pub resource_version: String,
     /// Generation of this resource whose `secret` block it was written from.
     pub generation: i64,
+    /// Digest of its content as Keywright wrote it.
+    pub content_digest: String,
+    /// The address of the API in it.
+    pub api_url: String,
 }

@@ -4,7 +4,10 @@
 //! `kubectl apply`. Nothing is defaulted by the schema, so that GitOps tools see no difference: what an
 //! absent field means is said in its documentation and decided where it is used.
 
-#![allow(unreachable_pub, reason = "KubeSchema copies the structs into functions, where pub is unreachable")]
+#![allow(
+    unreachable_pub,
+    reason = "KubeSchema copies the structs into functions, where pub is unreachable"
+)]
 
 pub mod client_application;
 pub mod conditions;

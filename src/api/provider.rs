@@ -130,6 +130,11 @@ pub struct ClusterIdentityProviderSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_namespaces: Option<AllowedNamespaces>,
 
+    /// Whether those namespaces may adopt applications that exist already (`spec.adopt`). Who may adopt can take
+    /// any application of the organization that no resource holds, and gets its key. When absent, they may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_adoption: Option<bool>,
+
     /// While true, the identity API is not called for this provider or for the resources that use it; what
     /// they have published stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -295,7 +300,8 @@ pub struct OrganizationStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LoginStatus {
-    /// UID and resource version of the Secret that these logins used. Another version starts anew.
+    /// UID and resource version of the Secret that these logins used, and the address they went to. Another
+    /// version starts anew.
     pub credentials_version: String,
     /// Whether a login has succeeded.
     #[serde(default)]

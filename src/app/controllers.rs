@@ -100,7 +100,12 @@ impl Work {
         let mut running: Vec<Running> = Vec::new();
         for namespace in self.namespaces() {
             running.push(self.applications(&shared, namespace.as_deref(), stop.clone()));
-            running.push(self.providers(&shared, namespace.as_deref(), &shared.wake_providers, stop.clone()));
+            running.push(self.providers(
+                &shared,
+                namespace.as_deref(),
+                &shared.wake_providers,
+                stop.clone(),
+            ));
         }
         for namespace in self.namespaces_of_secrets() {
             running.push(self.secrets(&shared, namespace.as_deref(), stop.clone()));
@@ -108,6 +113,8 @@ impl Work {
         if self.config.cluster_identity_providers {
             running.push(self.providers(&shared, None, &shared.wake_cluster_providers, stop.clone()));
             running.push(self.namespace_labels(&shared, stop.clone()));
+        } else {
+            shared.providers.turn_shared_off();
         }
         match self.config.watch_namespaces.as_slice() {
             [] => tracing::info!("looking after all namespaces"),
@@ -129,7 +136,8 @@ impl Work {
     fn namespaces_of_secrets(&self) -> Vec<Option<String>> {
         let mut namespaces = self.namespaces();
         let own = Some(self.config.operator_namespace.clone());
-        if self.config.cluster_identity_providers && !namespaces.contains(&None) && !namespaces.contains(&own) {
+        if self.config.cluster_identity_providers && !namespaces.contains(&None) && !namespaces.contains(&own)
+        {
             namespaces.push(own);
         }
         namespaces
@@ -145,7 +153,9 @@ impl Work {
                 Err(kube::Error::Api(answer)) if answer.is_not_found() => tracing::warn!(
                     "the custom resource definitions are not installed; apply what `keywright crd` prints. Looking again in 5 seconds"
                 ),
-                Err(error) => tracing::warn!("listing ClientApplications failed: {error}. Trying again in 5 seconds"),
+                Err(error) => {
+                    tracing::warn!("listing ClientApplications failed: {error}. Trying again in 5 seconds")
+                }
             }
             tokio::time::sleep(Duration::from_secs(5)).await;
         }
@@ -169,15 +179,31 @@ impl Work {
         let (indexed, gone) = (shared.clone(), wrapper.clone());
         let events = self.watched::<ClientApplication>(namespace, move |change| {
             indexed.wake_all(indexed.applications.observe(&change));
-            if let Change::Absent { namespace, name } = change {
-                gone.forget(namespace, name);
-                gone.reconciler().forget(namespace, name);
+            match change {
+                Change::Present(_) => {}
+                Change::Absent { namespace, name } => {
+                    gone.forget(namespace, name);
+                    gone.reconciler().forget(namespace, name);
+                }
+                // While a list of several pages comes in, the store still shows what was there before.
+                Change::Synced => indexed.wake_all(indexed.applications.all()),
             }
         });
-        self.control(events, shared.wake_applications.receiver(namespace), wrapper, stop)
+        self.control(
+            events,
+            shared.wake_applications.receiver(namespace),
+            wrapper,
+            stop,
+        )
     }
 
-    fn providers<K>(&self, shared: &Shared, namespace: Option<&str>, wake: &Wake<K>, stop: CancellationToken) -> Running
+    fn providers<K>(
+        &self,
+        shared: &Shared,
+        namespace: Option<&str>,
+        wake: &Wake<K>,
+        stop: CancellationToken,
+    ) -> Running
     where
         K: ProviderResource + Watchable + reflector::Lookup<DynamicType = ()>,
     {
@@ -203,13 +229,16 @@ impl Work {
             match change {
                 Change::Present(provider) => {
                     let key = provider.key();
-                    if providers.exists(&key, provider.allowed_namespaces().cloned()) {
+                    if providers.exists(&key, provider.access()) {
                         shared_by_watch.wake_users(&key);
                     }
                 }
                 Change::Absent { namespace, name } => {
-                    let key =
-                        ProviderKey { kind: K::PROVIDER_KIND, namespace: namespace.to_owned(), name: name.to_owned() };
+                    let key = ProviderKey {
+                        kind: K::PROVIDER_KIND,
+                        namespace: namespace.to_owned(),
+                        name: name.to_owned(),
+                    };
                     providers.gone(&key);
                     gone.forget(namespace, name);
                     gone.reconciler().forget(&key);
@@ -329,12 +358,19 @@ impl Work {
     }
 
     fn events(&self) -> Events {
-        Events::new(self.client.clone(), "keywright", &self.config.replica_name, self.metrics.clone())
+        Events::new(
+            self.client.clone(),
+            "keywright",
+            &self.config.replica_name,
+            self.metrics.clone(),
+        )
     }
 }
 
 /// A kind of our own that can be watched.
-trait Watchable: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + Sync + 'static {
+trait Watchable:
+    Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + Sync + 'static
+{
     /// Its kind in logs and metrics.
     const KIND: &'static str;
 
@@ -376,5 +412,10 @@ impl CallObserver for Observer {
 }
 
 fn drain<T>(events: impl Stream<Item = T> + Send + 'static, stop: CancellationToken) -> Running {
-    Box::pin(async move { events.take_until(stop.cancelled_owned()).for_each(|_| async {}).await })
+    Box::pin(async move {
+        events
+            .take_until(stop.cancelled_owned())
+            .for_each(|_| async {})
+            .await
+    })
 }

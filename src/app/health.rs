@@ -19,7 +19,11 @@ pub(super) struct OperatorHealth {
 
 impl OperatorHealth {
     pub(super) fn new(freshness: Freshness) -> Self {
-        Self { freshness, leading: AtomicBool::new(false), filling: Mutex::default() }
+        Self {
+            freshness,
+            leading: AtomicBool::new(false),
+            filling: Mutex::default(),
+        }
     }
 
     /// This replica leads from now on.
@@ -33,12 +37,18 @@ impl OperatorHealth {
 
     /// A watch has been opened.
     pub(super) fn fills(&self, watch: &str) {
-        self.filling.lock().unwrap_or_else(PoisonError::into_inner).insert(watch.to_owned());
+        self.filling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(watch.to_owned());
     }
 
     /// A watch has listed everything.
     pub(super) fn filled(&self, watch: &str) {
-        self.filling.lock().unwrap_or_else(PoisonError::into_inner).remove(watch);
+        self.filling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(watch);
     }
 }
 
@@ -48,8 +58,14 @@ impl Health for OperatorHealth {
         if stale.is_empty() {
             return Ok(());
         }
-        let watches: Vec<_> = stale.iter().map(|stale| format!("{} for {} s", stale.kind, stale.silent_for.as_secs())).collect();
-        Err(format!("no word from the Kubernetes API about {}", watches.join(", ")))
+        let watches: Vec<_> = stale
+            .iter()
+            .map(|stale| format!("{} for {} s", stale.kind, stale.silent_for.as_secs()))
+            .collect();
+        Err(format!(
+            "no word from the Kubernetes API about {}",
+            watches.join(", ")
+        ))
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -57,6 +73,9 @@ impl Health for OperatorHealth {
         if filling.is_empty() {
             return Ok(());
         }
-        Err(format!("not everything is listed yet: {}", filling.iter().cloned().collect::<Vec<_>>().join(", ")))
+        Err(format!(
+            "not everything is listed yet: {}",
+            filling.iter().cloned().collect::<Vec<_>>().join(", ")
+        ))
     }
 }

@@ -18,7 +18,7 @@ use self::health::OperatorHealth;
 use crate::controller::client_application::plan::Policy;
 use crate::kube_ext::freshness::Freshness;
 use crate::kube_ext::layer::{self, Limits};
-use crate::kube_ext::lease::{Elector, LeaseEnd, Leadership, Timings};
+use crate::kube_ext::lease::{Elector, Leadership, LeaseEnd, Timings};
 use crate::telemetry::http::{BindError, HealthServer};
 use crate::telemetry::logs::LogFormat;
 use crate::telemetry::metrics::Metrics;
@@ -74,8 +74,13 @@ pub enum AppError {
     #[error("the Kubernetes configuration cannot be used: {0}")]
     Client(#[source] kube::Error),
     /// The cluster does not say who it is.
-    #[error("reading the kube-system namespace, whose UID identifies the cluster, failed: {0}. Allow that, or set --cluster-id")]
+    #[error(
+        "reading the kube-system namespace, whose UID identifies the cluster, failed: {0}. Allow that, or set --cluster-id"
+    )]
     ClusterId(#[source] kube::Error),
+    /// A defect: the controllers are not there any more.
+    #[error("the controllers have ended by themselves; this is a defect, please report it with the log")]
+    ControllersEnded,
     /// Another replica leads now, or the API server could not be reached for too long.
     #[error("the lease is lost; ending at once, so that two replicas never write")]
     LeaseLost,
@@ -121,9 +126,14 @@ async fn operate(
         None => (Leadership::always(), None),
     };
     let kube_config = kube::Config::infer().await?;
-    let client =
-        layer::build_client(kube_config, Limits::default(), leadership.clone(), freshness.clone(), metrics.clone())
-            .map_err(AppError::Client)?;
+    let client = layer::build_client(
+        kube_config,
+        Limits::default(),
+        leadership.clone(),
+        freshness.clone(),
+        metrics.clone(),
+    )
+    .map_err(AppError::Client)?;
     let cluster = cluster_id(config, &client).await?;
     let tasks = TaskTracker::new();
     let work = controllers::Work {
@@ -139,13 +149,26 @@ async fn operate(
     let Some((lease, seat)) = seat else {
         health.leads();
         metrics.set_leading(true);
-        let working = tokio::spawn(work.run(stop.clone()));
-        stop.cancelled().await;
+        let mut working = tokio::spawn(work.run(stop.clone()));
+        tokio::select! {
+            _ = &mut working, if !stop.is_cancelled() => {
+                if !stop.is_cancelled() {
+                    return Err(AppError::ControllersEnded);
+                }
+            }
+            () = stop.cancelled() => {}
+        }
         finish(&tasks, working, config.shutdown_timeout).await;
         return Ok(());
     };
-    let mut elector =
-        Elector::new(client, &config.operator_namespace, lease, &config.replica_name, config.lease_timings, seat);
+    let mut elector = Elector::new(
+        client,
+        &config.operator_namespace,
+        lease,
+        &config.replica_name,
+        config.lease_timings,
+        seat,
+    );
     elector.acquire().await;
     health.leads();
     metrics.set_leading(true);
@@ -165,9 +188,17 @@ async fn lead(
     let release = CancellationToken::new();
     let stop_work = stop.child_token();
     let holding = tokio::spawn(elector.hold(release.clone()));
-    let working = tokio::spawn(work.run(stop_work.clone()));
+    let mut working = tokio::spawn(work.run(stop_work.clone()));
     tokio::pin!(holding);
     tokio::select! {
+        // A leader that does no work must not keep the others from it.
+        _ = &mut working, if !stop.is_cancelled() => {
+            if !stop.is_cancelled() {
+                release.cancel();
+                let _ = holding.await;
+                return Err(AppError::ControllersEnded);
+            }
+        }
         _ = &mut holding => {
             tracing::error!("the lease is lost");
             stop_work.cancel();
@@ -195,13 +226,16 @@ async fn lead(
 async fn finish(tasks: &TaskTracker, working: JoinHandle<()>, limit: Duration) {
     tasks.close();
     let ended = async {
-        if working.await.is_err() {
+        if !working.is_finished() && working.await.is_err() {
             tracing::error!("a controller panicked while it was stopping");
         }
         tasks.wait().await;
     };
     if tokio::time::timeout(limit, ended).await.is_err() {
-        tracing::warn!(unfinished = tasks.len(), "the shutdown does not wait longer; what was begun is taken up again at the next start");
+        tracing::warn!(
+            unfinished = tasks.len(),
+            "the shutdown does not wait longer; what was begun is taken up again at the next start"
+        );
     }
 }
 

@@ -30,7 +30,10 @@ const BUSY_PAUSE: Duration = Duration::from_secs(2);
 const CONFLICT_PAUSE: Duration = Duration::from_millis(300);
 
 /// Pauses after failures of the Kubernetes API.
-const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(60),
+};
 
 /// What a controller does with one resource.
 #[async_trait]
@@ -42,7 +45,8 @@ pub trait Reconciler: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// Brings one resource in line. `earlier_failures` counts the passes in a row that were blocked.
-    async fn reconcile(&self, object: Arc<Self::Kind>, earlier_failures: u32) -> Result<Pass, ReconcileError>;
+    async fn reconcile(&self, object: Arc<Self::Kind>, earlier_failures: u32)
+    -> Result<Pass, ReconcileError>;
 }
 
 /// How a pass that ended has ended.
@@ -116,7 +120,13 @@ pub struct Wrapper<R: Reconciler> {
 impl<R: Reconciler> Wrapper<R> {
     /// `tasks` is what a shutdown waits for.
     pub fn new(reconciler: R, metrics: Metrics, tasks: TaskTracker) -> Self {
-        Self { reconciler, metrics, tasks, busy: Mutex::default(), failures: Mutex::default() }
+        Self {
+            reconciler,
+            metrics,
+            tasks,
+            busy: Mutex::default(),
+            failures: Mutex::default(),
+        }
     }
 
     /// The reconciler inside.
@@ -130,7 +140,10 @@ impl<R: Reconciler> Wrapper<R> {
     /// Never: what goes wrong is counted, logged and tried again.
     pub async fn run(object: Arc<R::Kind>, wrapper: Arc<Self>) -> Result<Action, Infallible> {
         let uid = object.uid().unwrap_or_default();
-        let place = (object.meta().namespace.clone().unwrap_or_default(), object.name_any());
+        let place = (
+            object.meta().namespace.clone().unwrap_or_default(),
+            object.name_any(),
+        );
         let Some(slot) = Slot::take(&wrapper, &uid) else {
             return Ok(Action::requeue(BUSY_PAUSE));
         };
@@ -138,7 +151,11 @@ impl<R: Reconciler> Wrapper<R> {
         let task = wrapper.spawn(object, slot);
         let action = match tokio::time::timeout(RECONCILE_TIMEOUT, task).await {
             Ok(Ok(Ok(pass))) => {
-                outcome.is(if pass.blocked { Outcome::Waiting } else { Outcome::Completed });
+                outcome.is(if pass.blocked {
+                    Outcome::Waiting
+                } else {
+                    Outcome::Completed
+                });
                 wrapper.count(place, pass.blocked);
                 pass.wake.map_or_else(Action::await_change, Action::requeue)
             }
@@ -149,12 +166,20 @@ impl<R: Reconciler> Wrapper<R> {
             }
             Ok(Err(panicked)) => {
                 outcome.is(Outcome::Panicked);
-                tracing::error!(controller = R::NAME, uid, "a reconcile panicked; this is a defect: {panicked}");
+                tracing::error!(
+                    controller = R::NAME,
+                    uid,
+                    "a reconcile panicked; this is a defect: {panicked}"
+                );
                 Action::requeue(BACKOFF.pause(wrapper.count(place, true), &uid))
             }
             Err(_) => {
                 outcome.is(Outcome::TimedOut);
-                tracing::warn!(controller = R::NAME, uid, "a reconcile takes long; it goes on in the background");
+                tracing::warn!(
+                    controller = R::NAME,
+                    uid,
+                    "a reconcile takes long; it goes on in the background"
+                );
                 Action::requeue(BUSY_PAUSE)
             }
         };
@@ -175,7 +200,10 @@ impl<R: Reconciler> Wrapper<R> {
             resource = object.name_any(),
         );
         let wrapper = Arc::clone(self);
-        let place = (object.meta().namespace.clone().unwrap_or_default(), object.name_any());
+        let place = (
+            object.meta().namespace.clone().unwrap_or_default(),
+            object.name_any(),
+        );
         self.tasks.spawn(
             async move {
                 let earlier_failures = lock(&wrapper.failures).get(&place).copied().unwrap_or_default();
@@ -230,7 +258,10 @@ struct Slot<R: Reconciler> {
 impl<R: Reconciler> Slot<R> {
     fn take(wrapper: &Arc<Wrapper<R>>, uid: &str) -> Option<Self> {
         let taken = lock(&wrapper.busy).insert(uid.to_owned());
-        taken.then(|| Self { wrapper: Arc::clone(wrapper), uid: uid.to_owned() })
+        taken.then(|| Self {
+            wrapper: Arc::clone(wrapper),
+            uid: uid.to_owned(),
+        })
     }
 }
 
@@ -250,7 +281,12 @@ struct Counted<'a> {
 
 impl<'a> Counted<'a> {
     fn new(metrics: &'a Metrics, controller: &'static str) -> Self {
-        Self { metrics, controller, started: Instant::now(), outcome: Outcome::Abandoned }
+        Self {
+            metrics,
+            controller,
+            started: Instant::now(),
+            outcome: Outcome::Abandoned,
+        }
     }
 
     fn is(&mut self, outcome: Outcome) {
@@ -260,7 +296,8 @@ impl<'a> Counted<'a> {
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.metrics.reconcile_finished(self.controller, self.outcome, self.started.elapsed());
+        self.metrics
+            .reconcile_finished(self.controller, self.outcome, self.started.elapsed());
     }
 }
 

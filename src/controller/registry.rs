@@ -1,6 +1,7 @@
 //! The identity providers as resources that use them see them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::core::{Selector, SelectorExt};
@@ -28,7 +29,11 @@ impl ProviderKey {
             ProviderKind::IdentityProvider => namespace.to_owned(),
             ProviderKind::ClusterIdentityProvider => String::new(),
         };
-        Self { kind: reference.kind, namespace, name: reference.name.clone() }
+        Self {
+            kind: reference.kind,
+            namespace,
+            name: reference.name.clone(),
+        }
     }
 }
 
@@ -67,14 +72,30 @@ pub enum Lookup {
     Missing,
     /// It does not allow the namespace.
     NotAllowed,
+    /// Shared providers are not looked after.
+    TurnedOff,
     /// It exists.
-    Found(Availability),
+    Found {
+        /// Whether it can be used.
+        availability: Availability,
+        /// Whether the namespace may adopt applications through it.
+        allows_adoption: bool,
+    },
+}
+
+/// Who may do what with a shared provider. An `IdentityProvider` is its namespace's own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Access {
+    /// The namespaces that may use it.
+    pub namespaces: Option<AllowedNamespaces>,
+    /// Whether they may adopt applications.
+    pub adoption: bool,
 }
 
 #[derive(Default)]
 struct Entry {
     availability: Availability,
-    allowed: Option<AllowedNamespaces>,
+    access: Access,
     /// Secrets it reads, as (namespace, name).
     secrets: HashSet<(String, String)>,
     /// A call of a resource that uses it has failed in a way that may concern all of them.
@@ -87,24 +108,35 @@ pub struct ProviderRegistry {
     entries: Mutex<HashMap<ProviderKey, Entry>>,
     listed: Mutex<HashSet<(ProviderKind, Option<String>)>>,
     namespace_labels: Mutex<HashMap<String, BTreeMap<String, String>>>,
+    shared_turned_off: AtomicBool,
 }
 
 impl ProviderRegistry {
-    /// A provider exists, and allows these namespaces (of no concern for an `IdentityProvider`). Returns
-    /// whether that is news.
-    pub fn exists(&self, key: &ProviderKey, allowed: Option<AllowedNamespaces>) -> bool {
+    /// A provider exists, and grants this access. Returns whether that is news.
+    pub fn exists(&self, key: &ProviderKey, access: Access) -> bool {
         let mut entries = lock(&self.entries);
         match entries.get_mut(key) {
-            Some(entry) if entry.allowed == allowed => false,
+            Some(entry) if entry.access == access => false,
             Some(entry) => {
-                entry.allowed = allowed;
+                entry.access = access;
                 true
             }
             None => {
-                entries.insert(key.clone(), Entry { allowed, ..Entry::default() });
+                entries.insert(
+                    key.clone(),
+                    Entry {
+                        access,
+                        ..Entry::default()
+                    },
+                );
                 true
             }
         }
+    }
+
+    /// Shared providers are not looked after.
+    pub fn turn_shared_off(&self) {
+        self.shared_turned_off.store(true, Ordering::Relaxed);
     }
 
     /// A provider is gone.
@@ -120,15 +152,17 @@ impl ProviderRegistry {
     /// Whether a provider can be used. Returns whether that is news for those who use it.
     pub fn set(&self, key: &ProviderKey, availability: Availability) -> bool {
         let mut entries = lock(&self.entries);
-        let Some(entry) = entries.get_mut(key) else { return false };
+        let Some(entry) = entries.get_mut(key) else {
+            return false;
+        };
         let news = match (&entry.availability, &availability) {
             (Availability::Ready(before), Availability::Ready(after)) => {
                 !Arc::ptr_eq(&before.api, &after.api) || before.account != after.account
             }
-            (
-                Availability::NotReady { reason: before, message: said },
-                Availability::NotReady { reason: after, message: says },
-            ) => before != after || said != says,
+            // The message may count seconds; its every change must not wake everybody.
+            (Availability::NotReady { reason: before, .. }, Availability::NotReady { reason: after, .. }) => {
+                before != after
+            }
             (Availability::Pending, Availability::Pending) => false,
             _ => true,
         };
@@ -145,7 +179,9 @@ impl ProviderRegistry {
 
     /// Whether the provider was suspected since this was last asked.
     pub fn take_suspicion(&self, key: &ProviderKey) -> bool {
-        lock(&self.entries).get_mut(key).is_some_and(|entry| std::mem::take(&mut entry.suspect))
+        lock(&self.entries)
+            .get_mut(key)
+            .is_some_and(|entry| std::mem::take(&mut entry.suspect))
     }
 
     /// The Secrets that a provider reads: a change of one of them wakes it.
@@ -159,7 +195,11 @@ impl ProviderRegistry {
     pub fn readers(&self, namespace: &str, name: &str) -> Vec<ProviderKey> {
         let secret = (namespace.to_owned(), name.to_owned());
         let entries = lock(&self.entries);
-        entries.iter().filter(|(_, entry)| entry.secrets.contains(&secret)).map(|(key, _)| key.clone()).collect()
+        entries
+            .iter()
+            .filter(|(_, entry)| entry.secrets.contains(&secret))
+            .map(|(key, _)| key.clone())
+            .collect()
     }
 
     /// A namespace has these labels, or is gone. Returns whether that is news.
@@ -173,18 +213,33 @@ impl ProviderRegistry {
 
     /// The provider, as a resource in `namespace` may use it.
     pub fn lookup(&self, key: &ProviderKey, namespace: &str) -> Lookup {
+        let is_shared = key.kind == ProviderKind::ClusterIdentityProvider;
+        if is_shared && self.shared_turned_off.load(Ordering::Relaxed) {
+            return Lookup::TurnedOff;
+        }
         let entries = lock(&self.entries);
         let Some(entry) = entries.get(key) else {
-            return if self.is_listed(key) { Lookup::Missing } else { Lookup::NotListed };
+            return if self.is_listed(key) {
+                Lookup::Missing
+            } else {
+                Lookup::NotListed
+            };
         };
-        let allowed = match key.kind {
-            ProviderKind::IdentityProvider => true,
-            ProviderKind::ClusterIdentityProvider => {
-                let labels = lock(&self.namespace_labels).get(namespace).cloned().unwrap_or_default();
-                allows(entry.allowed.as_ref(), namespace, &labels)
+        if is_shared {
+            match allows(
+                entry.access.namespaces.as_ref(),
+                namespace,
+                lock(&self.namespace_labels).get(namespace),
+            ) {
+                Some(true) => {}
+                Some(false) => return Lookup::NotAllowed,
+                None => return Lookup::NotListed,
             }
-        };
-        if allowed { Lookup::Found(entry.availability.clone()) } else { Lookup::NotAllowed }
+        }
+        Lookup::Found {
+            availability: entry.availability.clone(),
+            allows_adoption: !is_shared || entry.access.adoption,
+        }
     }
 
     fn is_listed(&self, key: &ProviderKey) -> bool {
@@ -193,14 +248,27 @@ impl ProviderRegistry {
     }
 }
 
-/// Whether a shared provider lets a namespace use it. Nothing named and nothing selected means nobody.
-fn allows(allowed: Option<&AllowedNamespaces>, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
-    let Some(allowed) = allowed else { return false };
-    allowed.names.iter().any(|name| name == namespace)
-        || allowed.selector.as_ref().is_some_and(|selector| {
-            // A selector that cannot be read selects nothing; the provider's own condition says what is wrong.
-            Selector::try_from(selector.clone()).is_ok_and(|selector| selector.matches(labels))
-        })
+/// Whether a shared provider lets a namespace use it. Nothing named and nothing selected means nobody. `None`
+/// when that depends on labels that are not known yet: a selector may well match a namespace without labels.
+fn allows(
+    allowed: Option<&AllowedNamespaces>,
+    namespace: &str,
+    labels: Option<&BTreeMap<String, String>>,
+) -> Option<bool> {
+    let Some(allowed) = allowed else {
+        return Some(false);
+    };
+    if allowed.names.iter().any(|name| name == namespace) {
+        return Some(true);
+    }
+    let Some(selector) = &allowed.selector else {
+        return Some(false);
+    };
+    // A selector that cannot be read selects nothing; the provider's own condition says what is wrong.
+    let Ok(selector) = Selector::try_from(selector.clone()) else {
+        return Some(false);
+    };
+    labels.map(|labels| selector.matches(labels))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -213,16 +281,26 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
     fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     fn key() -> ProviderKey {
-        ProviderKey { kind: ProviderKind::ClusterIdentityProvider, namespace: String::new(), name: "didit".into() }
+        ProviderKey {
+            kind: ProviderKind::ClusterIdentityProvider,
+            namespace: String::new(),
+            name: "didit".into(),
+        }
     }
 
     #[test]
     fn a_shared_provider_denies_every_namespace_that_it_does_not_name() {
-        let named = AllowedNamespaces { names: vec!["shop".into()], selector: None };
+        let named = AllowedNamespaces {
+            names: vec!["shop".into()],
+            selector: None,
+        };
         let selected = AllowedNamespaces {
             names: vec![],
             selector: Some(LabelSelector {
@@ -230,19 +308,50 @@ mod tests {
                 ..LabelSelector::default()
             }),
         };
-        let everyone = AllowedNamespaces { names: vec![], selector: Some(LabelSelector::default()) };
+        let everyone = AllowedNamespaces {
+            names: vec![],
+            selector: Some(LabelSelector::default()),
+        };
         let of_payments = labels(&[("team", "payments")]);
+        let of_search = labels(&[("team", "search")]);
+        let none = labels(&[]);
         for (allowed, namespace, labels, expected) in [
-            (None, "shop", &of_payments, false),
-            (Some(&AllowedNamespaces::default()), "shop", &of_payments, false),
-            (Some(&named), "shop", &labels(&[]), true),
-            (Some(&named), "shop2", &labels(&[]), false),
-            (Some(&selected), "a", &of_payments, true),
-            (Some(&selected), "a", &labels(&[("team", "search")]), false),
-            (Some(&everyone), "a", &labels(&[]), true),
+            (None, "shop", Some(&of_payments), Some(false)),
+            (
+                Some(&AllowedNamespaces::default()),
+                "shop",
+                Some(&of_payments),
+                Some(false),
+            ),
+            (Some(&named), "shop", Some(&none), Some(true)),
+            (Some(&named), "shop", None, Some(true)),
+            (Some(&named), "shop2", Some(&none), Some(false)),
+            (Some(&selected), "a", Some(&of_payments), Some(true)),
+            (Some(&selected), "a", Some(&of_search), Some(false)),
+            (Some(&everyone), "a", Some(&none), Some(true)),
         ] {
-            assert_eq!(allows(allowed, namespace, labels), expected, "{allowed:?} {namespace}");
+            assert_eq!(
+                allows(allowed, namespace, labels),
+                expected,
+                "{allowed:?} {namespace}"
+            );
         }
+    }
+
+    #[test]
+    fn a_namespace_whose_labels_are_unknown_is_not_let_in_by_a_selector() {
+        let trusted = serde_json::json!({"selector": {"matchExpressions": [{"key": "untrusted", "operator": "DoesNotExist"}]}});
+        let access = Access {
+            namespaces: serde_json::from_value(trusted).unwrap(),
+            adoption: false,
+        };
+        let registry = ProviderRegistry::default();
+        registry.exists(&key(), access);
+        assert!(matches!(registry.lookup(&key(), "shop"), Lookup::NotListed));
+        registry.namespace_labels("shop", Some(labels(&[("untrusted", "yes")])));
+        assert!(matches!(registry.lookup(&key(), "shop"), Lookup::NotAllowed));
+        registry.namespace_labels("shop", Some(labels(&[])));
+        assert!(matches!(registry.lookup(&key(), "shop"), Lookup::Found { .. }));
     }
 
     #[test]
@@ -251,14 +360,14 @@ mod tests {
         assert!(matches!(registry.lookup(&key(), "shop"), Lookup::NotListed));
         registry.listed(ProviderKind::ClusterIdentityProvider, None);
         assert!(matches!(registry.lookup(&key(), "shop"), Lookup::Missing));
-        registry.exists(&key(), None);
+        registry.exists(&key(), Access::default());
         assert!(matches!(registry.lookup(&key(), "shop"), Lookup::NotAllowed));
     }
 
     #[test]
     fn only_the_providers_that_read_a_secret_are_woken_by_it() {
         let registry = ProviderRegistry::default();
-        registry.exists(&key(), None);
+        registry.exists(&key(), Access::default());
         registry.reads(&key(), [("keywright".to_owned(), "didit".to_owned())].into());
         assert_eq!(registry.readers("keywright", "didit"), [key()]);
         assert!(registry.readers("shop", "didit").is_empty());

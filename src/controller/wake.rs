@@ -20,13 +20,17 @@ type Senders<K> = HashMap<Option<String>, UnboundedSender<ObjectRef<K>>>;
 
 impl<K: Lookup> Clone for Wake<K> {
     fn clone(&self) -> Self {
-        Self { senders: Arc::clone(&self.senders) }
+        Self {
+            senders: Arc::clone(&self.senders),
+        }
     }
 }
 
 impl<K: Lookup> Default for Wake<K> {
     fn default() -> Self {
-        Self { senders: Arc::default() }
+        Self {
+            senders: Arc::default(),
+        }
     }
 }
 
@@ -50,7 +54,10 @@ where
             ObjectRef::new(name).within(namespace)
         };
         let senders = self.lock();
-        if let Some(sender) = senders.get(&Some(namespace.to_owned())).or_else(|| senders.get(&None)) {
+        if let Some(sender) = senders
+            .get(&Some(namespace.to_owned()))
+            .or_else(|| senders.get(&None))
+        {
             // A closed channel means that its controller is shutting down.
             let _ = sender.unbounded_send(reference);
         }

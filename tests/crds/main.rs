@@ -16,15 +16,31 @@ use kube_cel::Validator;
 use serde_json::{Value, json};
 
 fn schema(kind: &str) -> Value {
-    let definition = custom_resource_definitions().into_iter().find(|crd| crd.spec.names.kind == kind).unwrap();
-    serde_json::to_value(definition.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap())
-        .unwrap()
+    let definition = custom_resource_definitions()
+        .into_iter()
+        .find(|crd| crd.spec.names.kind == kind)
+        .unwrap();
+    serde_json::to_value(
+        definition.spec.versions[0]
+            .schema
+            .as_ref()
+            .unwrap()
+            .open_api_v3_schema
+            .as_ref()
+            .unwrap(),
+    )
+    .unwrap()
 }
 
 fn rule_messages(schema: &Value, into: &mut BTreeSet<String>) {
     match schema {
         Value::Object(fields) => {
-            for rule in fields.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
+            for rule in fields
+                .get("x-kubernetes-validations")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
                 into.insert(rule["message"].as_str().unwrap().to_owned());
             }
             fields.values().for_each(|field| rule_messages(field, into));
@@ -47,7 +63,12 @@ fn the_rules_accept_and_refuse_as_the_table_says() {
             .map(|error| error.message.clone())
             .collect();
         match case.expected {
-            Expected::Accepted => assert!(found.is_empty(), "{}: {} was refused: {found:?}", case.kind, case.says),
+            Expected::Accepted => assert!(
+                found.is_empty(),
+                "{}: {} was refused: {found:?}",
+                case.kind,
+                case.says
+            ),
             Expected::ByRule(sentence) => assert!(
                 found.iter().any(|message| message.starts_with(sentence)),
                 "{}: {} was not refused with {sentence:?}, but {found:?}",
@@ -73,16 +94,22 @@ fn every_rule_has_a_case_that_it_refuses() {
             _ => None,
         })
         .collect();
-    let untested: Vec<_> =
-        messages.iter().filter(|message| !refused.iter().any(|sentence| message.starts_with(sentence))).collect();
+    let untested: Vec<_> = messages
+        .iter()
+        .filter(|message| !refused.iter().any(|sentence| message.starts_with(sentence)))
+        .collect();
     assert!(untested.is_empty(), "no case for {untested:#?}");
 }
 
 async fn client() -> Client {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let plane = tokio::task::spawn_blocking(|| keywright_control_plane::shared().expect("a control plane")).await.unwrap();
+    let plane = tokio::task::spawn_blocking(|| keywright_control_plane::shared().expect("a control plane"))
+        .await
+        .unwrap();
     let kubeconfig = Kubeconfig::read_from(plane.kubeconfig()).unwrap();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .unwrap();
     Client::try_from(config).unwrap()
 }
 
@@ -90,8 +117,16 @@ async fn install(client: &Client) {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     for definition in custom_resource_definitions() {
         let name = definition.metadata.name.clone().unwrap();
-        api.patch(&name, &PatchParams::apply("tests").force(), &Patch::Apply(&definition)).await.unwrap();
-        await_condition(api.clone(), &name, conditions::is_crd_established()).await.unwrap();
+        api.patch(
+            &name,
+            &PatchParams::apply("tests").force(),
+            &Patch::Apply(&definition),
+        )
+        .await
+        .unwrap();
+        await_condition(api.clone(), &name, conditions::is_crd_established())
+            .await
+            .unwrap();
     }
 }
 
@@ -113,11 +148,17 @@ fn api_of(client: &Client, case: &Case, namespace: &str) -> Api<DynamicObject> {
 /// What the API server says to the case; nothing is left of cases that only create.
 async fn answer(client: &Client, case: &Case, namespace: &str, name: &str) -> Result<(), String> {
     let api = api_of(client, case, namespace);
-    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    let dry_run = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
     let answered = match &case.earlier {
         None => api.create(&dry_run, &object(case, name, &case.spec)).await,
         Some(earlier) => {
-            let created = api.create(&PostParams::default(), &object(case, name, earlier)).await.unwrap();
+            let created = api
+                .create(&PostParams::default(), &object(case, name, earlier))
+                .await
+                .unwrap();
             let mut changed = object(case, name, &case.spec);
             changed.metadata.resource_version = created.metadata.resource_version;
             api.replace(name, &dry_run, &changed).await
@@ -140,13 +181,18 @@ async fn a_real_api_server_accepts_and_refuses_as_the_table_says() {
         let answered = answer(&client, case, &namespace, &format!("case-{number}")).await;
         let as_expected = match (&case.expected, &answered) {
             (Expected::Accepted, Ok(())) => true,
-            (Expected::ByRule(sentence) | Expected::BySchema(sentence), Err(answer)) => answer.contains(sentence),
+            (Expected::ByRule(sentence) | Expected::BySchema(sentence), Err(answer)) => {
+                answer.contains(sentence)
+            }
             _ => false,
         };
         if !as_expected {
             wrong.push(format!("{}: {}: {answered:?}", case.kind, case.says));
         }
     }
-    namespaces.delete(&namespace, &kube::api::DeleteParams::default()).await.unwrap();
+    namespaces
+        .delete(&namespace, &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::events::EventType;
 use kube::{Api, Resource, ResourceExt};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::ClientApplications;
+use super::desired;
 use super::observe::Pass;
 use super::secret;
-use super::state::{Evidence, Search, SecretView, Step};
+use super::state::{Evidence, Resource as Facts, Search, SecretView, Step};
 use crate::api::ClientApplication;
 use crate::api::client_application::{ClientApplicationStatus, PublishedSecret};
-use crate::api::names::{FIELD_MANAGER, OWNER_UID_ANNOTATION, RELEASE_FINALIZER};
+use crate::api::names::{FIELD_MANAGER, RELEASE_FINALIZER};
 use crate::controller::ReconcileError;
 use crate::credential::secret_content::ApplicationCredentials;
 use crate::identity::mark::{self, Mark};
@@ -26,8 +29,16 @@ type Outcome = Result<Result<Evidence, CallError>, ReconcileError>;
 
 impl ClientApplications {
     /// Does one step. `status` is the planned status, for the step that records it.
-    pub(super) async fn perform(&self, step: Step, status: ClientApplicationStatus, pass: &mut Pass) -> Outcome {
-        let api = pass.connection.as_ref().map(|connection| Arc::clone(&connection.api));
+    pub(super) async fn perform(
+        &self,
+        step: Step,
+        status: ClientApplicationStatus,
+        pass: &mut Pass,
+    ) -> Outcome {
+        let api = pass
+            .connection
+            .as_ref()
+            .map(|connection| Arc::clone(&connection.api));
         match (step, api) {
             (Step::AddFinalizer, _) => self.add_finalizer(pass).await,
             (Step::RecordStatus, _) => {
@@ -35,21 +46,28 @@ impl ClientApplications {
                 Ok(Ok(Evidence::StatusRecorded(Box::new(status))))
             }
             (Step::RetireSecret(earlier), _) => self.retire_secret(pass, &earlier).await,
-            (Step::RemoveFinalizer { left_behind }, _) => self.remove_finalizer(pass, left_behind.as_deref()).await,
-            (Step::WriteSecret(application), Some(api)) => self.write_secret(pass, &application, api.as_ref()).await,
+            (Step::RemoveFinalizer { left_behind }, _) => {
+                self.remove_finalizer(pass, left_behind.as_deref()).await
+            }
+            (Step::WriteSecret(application), Some(_)) => self.write_secret(pass, &application).await,
             (Step::FindMarked { display_name }, Some(api)) => {
                 let found = find_marked(api.as_ref(), &pass.observed.resource.mark(), &display_name).await;
                 Ok(found.map(Evidence::Searched))
             }
-            (Step::Create(metadata), Some(api)) => Ok(api.create_application(&metadata).await.map(|application| {
-                tracing::info!(application = application.id, "made an application");
-                Evidence::Created(application)
-            })),
+            (Step::Create(metadata), Some(api)) => {
+                Ok(api.create_application(&metadata).await.map(|application| {
+                    tracing::info!(application = application.id, "made an application");
+                    Evidence::Created(application)
+                }))
+            }
             (Step::Read(id), Some(api)) => {
                 Ok(absent_as_none(api.read_application(&id).await).map(Evidence::Read))
             }
             (Step::Update(id, changes), Some(api)) => {
-                tracing::info!(application = id, "bringing an application in line with its resource");
+                tracing::info!(
+                    application = id,
+                    "bringing an application in line with its resource"
+                );
                 let updated = absent_as_none(api.update_application(&id, &changes).await);
                 Ok(updated.map(|record| record.map_or(Evidence::Read(None), Evidence::Updated)))
             }
@@ -58,10 +76,7 @@ impl ClientApplications {
                 Ok(absent_as_none(api.update_application(&id, &changes).await).map(|_| Evidence::Released))
             }
             (Step::Probe(api_key), Some(api)) => Ok(Ok(Evidence::Probed(api.probe_key(&api_key).await))),
-            (_, None) => {
-                let message = "the identity provider is not ready".to_owned();
-                Ok(Err(CallError { operation: "connect", kind: ErrorKind::Unavailable, message }))
-            }
+            (_, None) => Ok(Err(not_connected())),
         }
     }
 
@@ -75,7 +90,9 @@ impl ClientApplications {
 
     async fn add_finalizer(&self, pass: &mut Pass) -> Outcome {
         let marked = finalizer::add(&self.resources(pass), pass.object.as_ref(), RELEASE_FINALIZER).await;
-        pass.object = marked.map_err(ReconcileError::kube("adding the finalizer"))?.into();
+        pass.object = marked
+            .map_err(ReconcileError::kube("adding the finalizer"))?
+            .into();
         Ok(Ok(Evidence::FinalizerAdded))
     }
 
@@ -83,7 +100,15 @@ impl ClientApplications {
         if let Some(left_behind) = left_behind {
             tracing::warn!("deletion ends: {left_behind}");
             let about = pass.object.object_ref(&());
-            self.events.publish(&about, EventType::Warning, "ApplicationLeftBehind", "Release", left_behind).await;
+            self.events
+                .publish(
+                    &about,
+                    EventType::Warning,
+                    "ApplicationLeftBehind",
+                    "Release",
+                    left_behind,
+                )
+                .await;
         }
         finalizer::remove(&self.resources(pass), pass.object.as_ref(), RELEASE_FINALIZER)
             .await
@@ -91,15 +116,12 @@ impl ClientApplications {
         Ok(Ok(Evidence::FinalizerRemoved))
     }
 
-    async fn write_secret(&self, pass: &Pass, application: &Application, api: &dyn IdentityApi) -> Outcome {
+    async fn write_secret(&self, pass: &Pass, application: &Application) -> Outcome {
         let observed = &pass.observed;
-        let credentials = ApplicationCredentials {
-            client_id: application.client_id.clone(),
-            api_key: application.api_key.clone(),
-            application_id: application.id.clone(),
-            organization_id: observed.provider.organization_id().unwrap_or_default().to_owned(),
-            api_url: api.workload_endpoint().to_owned(),
+        let Some(provider) = observed.provider.usable() else {
+            return Ok(Err(not_connected()));
         };
+        let credentials = desired::credentials(provider, application);
         let mut wanted = secret::build(&observed.resource, &observed.spec.secret, &credentials);
         let ours = match &observed.secret {
             SecretView::Ours { published, .. } => {
@@ -109,34 +131,75 @@ impl ClientApplications {
             }
             SecretView::Absent | SecretView::Foreign { .. } => false,
         };
-        self.apply_secret(pass, &wanted, ours).await
+        self.apply_secret(pass, &wanted, ours, &credentials).await
     }
 
-    async fn apply_secret(&self, pass: &Pass, wanted: &Secret, ours: bool) -> Outcome {
+    async fn apply_secret(
+        &self,
+        pass: &Pass,
+        wanted: &Secret,
+        ours: bool,
+        credentials: &ApplicationCredentials,
+    ) -> Outcome {
         let api = self.secrets(pass);
-        let parameters = PatchParams { force: ours, ..PatchParams::apply(FIELD_MANAGER) };
-        let written = match api.patch(&wanted.name_any(), &parameters, &Patch::Apply(wanted)).await {
+        let resource = &pass.observed.resource;
+        if !ours {
+            // The calls since the last look have taken their time.
+            let live = api
+                .get_opt(&wanted.name_any())
+                .await
+                .map_err(ReconcileError::kube("reading the Secret"))?;
+            if let Some(live) = live.filter(|live| !secret::is_ours(live, resource)) {
+                return Ok(Ok(Evidence::SecretForeign {
+                    owner: secret::owner(&live, resource),
+                }));
+            }
+        }
+        let parameters = PatchParams {
+            force: ours,
+            ..PatchParams::apply(FIELD_MANAGER)
+        };
+        let written = match api
+            .patch(&wanted.name_any(), &parameters, &Patch::Apply(wanted))
+            .await
+        {
             Ok(written) => written,
             Err(kube::Error::Api(refusal)) if [400, 403, 413, 422].contains(&refusal.code) => {
-                return Ok(Ok(Evidence::SecretRefused { message: refusal.message.clone() }));
+                let message = fit_to_show(&refusal.message, &credentials.api_key);
+                return Ok(Ok(Evidence::SecretRefused { message }));
             }
             Err(error) => return Err(ReconcileError::kube("writing the Secret")(error)),
         };
-        if !ours && written.managed_fields().iter().any(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER)) {
-            return withdraw_from(&api, &written).await;
+        if !ours
+            && written
+                .managed_fields()
+                .iter()
+                .any(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER))
+        {
+            return withdraw_from(&api, &written, resource).await;
         }
         self.metrics.secret_written("client_application");
         tracing::info!(secret = written.name_any(), "wrote a Secret");
-        Ok(Ok(Evidence::SecretWritten(secret::published(&written, &pass.observed.resource))))
+        Ok(Ok(Evidence::SecretWritten(secret::published(
+            &written,
+            resource,
+            &credentials.api_url,
+        ))))
     }
 
     async fn retire_secret(&self, pass: &Pass, earlier: &PublishedSecret) -> Outcome {
         let api = self.secrets(pass);
         let doing = "removing the Secret of an earlier name";
-        let live = api.get_opt(&earlier.name).await.map_err(ReconcileError::kube(doing))?;
-        let ours = live.filter(|live| live.annotations().get(OWNER_UID_ANNOTATION) == Some(&pass.observed.resource.uid));
+        let live = api
+            .get_opt(&earlier.name)
+            .await
+            .map_err(ReconcileError::kube(doing))?;
+        let ours = live.filter(|live| secret::is_ours(live, &pass.observed.resource));
         if let Some(live) = ours {
-            let parameters = DeleteParams::default().preconditions(Preconditions { uid: live.uid(), resource_version: None });
+            let parameters = DeleteParams::default().preconditions(Preconditions {
+                uid: live.uid(),
+                resource_version: None,
+            });
             match api.delete(&earlier.name, &parameters).await {
                 Ok(_) => tracing::info!(secret = earlier.name, "removed the Secret of an earlier name"),
                 Err(kube::Error::Api(status)) if status.is_not_found() => {}
@@ -148,14 +211,23 @@ impl ClientApplications {
 }
 
 /// Somebody made a Secret of that name between our look and our write: takes our fields out of it again.
-async fn withdraw_from(api: &Api<Secret>, written: &Secret) -> Outcome {
+async fn withdraw_from(api: &Api<Secret>, written: &Secret, resource: &Facts) -> Outcome {
     let nothing = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": written.name_any() } });
     let left = api
-        .patch(&written.name_any(), &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(nothing))
+        .patch(
+            &written.name_any(),
+            &PatchParams::apply(FIELD_MANAGER).force(),
+            &Patch::Apply(nothing),
+        )
         .await
         .map_err(ReconcileError::kube("withdrawing from a Secret of somebody else"))?;
-    tracing::warn!(secret = left.name_any(), "a Secret of somebody else appeared under this name; left it as it was");
-    Ok(Ok(Evidence::SecretForeign { owner: secret::owner(&left) }))
+    tracing::warn!(
+        secret = left.name_any(),
+        "a Secret of somebody else appeared under this name; left it as it was"
+    );
+    Ok(Ok(Evidence::SecretForeign {
+        owner: secret::owner(&left, resource),
+    }))
 }
 
 /// Looks for the application that was made for this resource. A list may lack descriptions; then the records
@@ -163,7 +235,9 @@ async fn withdraw_from(api: &Api<Secret>, written: &Secret) -> Outcome {
 async fn find_marked(api: &dyn IdentityApi, wanted: &Mark, display_name: &str) -> Result<Search, CallError> {
     let mut predecessor = None;
     for summary in api.list_applications().await? {
-        let Some(found) = mark_of(api, &summary, display_name).await? else { continue };
+        let Some(found) = mark_of(api, &summary, display_name).await? else {
+            continue;
+        };
         if found.cluster == wanted.cluster && found.uid == wanted.uid {
             return Ok(Search::Mine(summary.id));
         }
@@ -186,7 +260,36 @@ async fn mark_of(
         return Ok(None);
     }
     let record = absent_as_none(api.read_application(&summary.id).await)?;
-    Ok(record.and_then(|record| record.metadata.description).as_deref().and_then(mark::find))
+    Ok(record
+        .and_then(|record| record.metadata.description)
+        .as_deref()
+        .and_then(mark::find))
+}
+
+fn not_connected() -> CallError {
+    let message = "the identity provider is not ready".to_owned();
+    CallError {
+        operation: "connect",
+        kind: ErrorKind::Unavailable,
+        message,
+    }
+}
+
+/// What the API server, or a webhook that it asks, says of a Secret: bounded, and without the key, in which
+/// form ever it was quoted.
+fn fit_to_show(message: &str, api_key: &SecretString) -> String {
+    let key = api_key.expose_secret();
+    let encoded = serde_json::to_value(ByteString(key.as_bytes().to_vec())).ok();
+    let encoded = encoded
+        .as_ref()
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or(key);
+    let shown = message.replace(key, "***").replace(encoded, "***");
+    shown
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(300)
+        .collect()
 }
 
 fn absent_as_none<T>(outcome: Result<T, CallError>) -> Result<Option<T>, CallError> {

@@ -1,16 +1,24 @@
 //! The application as the spec wants it, and how a record differs from that.
 
-use super::state::Resource;
+use super::state::{Resource, UsableProvider};
 use crate::api::client_application::ClientApplicationSpec;
-use crate::identity::ApplicationMetadata;
+use crate::credential::secret_content::{ApplicationCredentials, KeyNames, digest, entries};
 use crate::identity::mark::{self, Mark};
+use crate::identity::{Application, ApplicationMetadata};
 
 /// What a new application is made with.
 #[must_use]
-pub fn new_application(resource: &Resource, spec: &ClientApplicationSpec, display_name: &str) -> ApplicationMetadata {
+pub fn new_application(
+    resource: &Resource,
+    spec: &ClientApplicationSpec,
+    display_name: &str,
+) -> ApplicationMetadata {
     ApplicationMetadata {
         name: Some(display_name.to_owned()),
-        description: Some(mark::compose(described(spec).unwrap_or_default(), &resource.mark())),
+        description: Some(mark::compose(
+            described(spec).unwrap_or_default(),
+            &resource.mark(),
+        )),
         data_location: spec.didit.as_ref().and_then(|didit| didit.data_location.clone()),
         ..set_fields(spec)
     }
@@ -45,6 +53,34 @@ pub fn difference(
         data_location: None,
     };
     (changes != ApplicationMetadata::default()).then_some(changes)
+}
+
+/// The credentials that the Secret is to hold.
+#[must_use]
+pub fn credentials(provider: &UsableProvider, application: &Application) -> ApplicationCredentials {
+    ApplicationCredentials {
+        client_id: application.client_id.clone(),
+        api_key: application.api_key.clone(),
+        application_id: application.id.clone(),
+        organization_id: provider.organization_id.clone(),
+        api_url: provider.api_url.clone(),
+    }
+}
+
+/// The digest that a Secret with these credentials has.
+#[must_use]
+pub fn content_digest(
+    resource: &Resource,
+    spec: &ClientApplicationSpec,
+    provider: &UsableProvider,
+    application: &Application,
+) -> Option<String> {
+    let names = KeyNames::new(spec.secret.keys.as_ref());
+    digest(
+        &resource.uid,
+        &entries(&credentials(provider, application), &names),
+        &names,
+    )
 }
 
 /// Where the application's data is kept, if that is not where the spec wants it.

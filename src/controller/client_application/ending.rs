@@ -8,14 +8,16 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 use super::desired;
-use super::plan::{Halt, Next, Policy, failed, later, provider_in_the_way, settles_in, unconfirmed};
+use super::plan::{Halt, Next, Policy, failed, later, settles_in, unconfirmed, usable_provider};
 use super::state::{Observed, Search, Step};
 
 pub(super) fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
     if !observed.resource.has_finalizer {
         return Next::Ended;
     }
-    let Some(to_release) = application(observed) else { return end() };
+    let Some(to_release) = application(observed) else {
+        return end();
+    };
     if observed.learned.released || observed.learned.gone {
         return end();
     }
@@ -28,22 +30,41 @@ pub(super) fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next
 /// What there is to release, in words: a known application, or one that may have been made.
 fn application(observed: &Observed) -> Option<String> {
     let status = &observed.status;
-    match (&status.application_id, &status.pending_creation) {
-        (Some(id), _) => Some(format!("application {id}")),
-        (None, Some(pending)) => Some(format!("an application named {:?} that may have been made", pending.display_name)),
-        (None, None) => None,
+    match (
+        &status.application_id,
+        &status.pending_creation,
+        &observed.spec.adopt,
+    ) {
+        (Some(id), _, _) => Some(format!("application {id}")),
+        (None, Some(pending), _) => Some(format!(
+            "an application named {:?} that may have been made",
+            pending.display_name
+        )),
+        // Its mark is written before it is recorded here.
+        (None, None, Some(adoption)) => Some(format!("application {}", adoption.application_id)),
+        (None, None, None) => None,
     }
 }
 
 fn in_the_way(observed: &Observed, policy: &Policy) -> Option<Next> {
     match &observed.failure {
         Some(failure) => Some(Next::Halt(failed(observed, failure, policy))),
-        None => provider_in_the_way(observed, policy),
+        None => usable_provider(observed, policy).err(),
     }
 }
 
 fn release(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
-    let id = match (&observed.status.application_id, &observed.learned.search) {
+    let pending = observed.status.pending_creation.is_some();
+    let adopted = observed
+        .spec
+        .adopt
+        .as_ref()
+        .map(|adoption| &adoption.application_id)
+        .filter(|_| !pending);
+    let id = match (
+        observed.status.application_id.as_ref().or(adopted),
+        &observed.learned.search,
+    ) {
         (Some(id), _) | (None, Search::Mine(id)) => id,
         (None, Search::NotLooked) => {
             let display_name = observed.status.pending_creation.as_ref().map_or_else(
@@ -53,16 +74,27 @@ fn release(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
             return Next::Do(Step::FindMarked { display_name });
         }
         (None, Search::Nothing | Search::Predecessor(_)) => {
-            let settling = observed.status.pending_creation.as_ref().and_then(|pending| settles_in(pending, policy, now));
+            let settling = observed
+                .status
+                .pending_creation
+                .as_ref()
+                .and_then(|pending| settles_in(pending, policy, now));
             return settling.map_or_else(end, |wait| Next::Halt(unconfirmed(wait)));
         }
     };
     match &observed.learned.application {
         None => Next::Do(Step::Read(id.clone())),
         Some(application) => {
-            let marked = application.metadata.description.as_deref().and_then(crate::identity::mark::find);
+            let marked = application
+                .metadata
+                .description
+                .as_deref()
+                .and_then(crate::identity::mark::find);
             if marked.is_some_and(|mark| mark == observed.resource.mark()) {
-                Next::Do(Step::Release(id.clone(), desired::without_mark(&application.metadata)))
+                Next::Do(Step::Release(
+                    id.clone(),
+                    desired::without_mark(&application.metadata),
+                ))
             } else {
                 end()
             }
@@ -71,8 +103,16 @@ fn release(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
 }
 
 /// Waits as long as the limit allows, then ends and says what is left.
-fn within_the_limit(observed: &Observed, next: Next, to_release: &str, policy: &Policy, now: Timestamp) -> Next {
-    let Some(deletion) = observed.resource.deletion else { return next };
+fn within_the_limit(
+    observed: &Observed,
+    next: Next,
+    to_release: &str,
+    policy: &Policy,
+    now: Timestamp,
+) -> Next {
+    let Some(deletion) = observed.resource.deletion else {
+        return next;
+    };
     let deadline = later(deletion, policy.release_timeout);
     let remaining = Duration::try_from(deadline.duration_since(now)).unwrap_or_default();
     match next {
@@ -84,12 +124,23 @@ fn within_the_limit(observed: &Observed, next: Next, to_release: &str, policy: &
             )),
         }),
         Next::Halt(Halt { mut finding, wake }) => {
-            finding.message = format!("{}. Deletion waits for this until {deadline:.0} at the latest", finding.message);
-            let retry = policy.backoff.pause(observed.earlier_failures.saturating_add(1), &observed.resource.uid);
-            Next::Halt(Halt { finding, wake: Some(wake.unwrap_or(retry).min(retry).min(remaining)) })
+            finding.message = format!(
+                "{}. Deletion waits for this until {deadline:.0} at the latest",
+                finding.message
+            );
+            let retry = policy.backoff.pause(
+                observed.earlier_failures.saturating_add(1),
+                &observed.resource.uid,
+            );
+            Next::Halt(Halt {
+                finding,
+                wake: Some(wake.unwrap_or(retry).min(retry).min(remaining)),
+            })
         }
         Next::Wait(_) if remaining.is_zero() => Next::Do(Step::RemoveFinalizer {
-            left_behind: Some(format!("{to_release} was left at the identity API with Keywright's mark in its description")),
+            left_behind: Some(format!(
+                "{to_release} was left at the identity API with Keywright's mark in its description"
+            )),
         }),
         Next::Wait(wait) => Next::Wait(wait.min(remaining)),
         other => other,

@@ -27,6 +27,8 @@ struct Entry {
 struct Maps {
     entries: HashMap<Place, Entry>,
     claims: HashMap<Place, BTreeSet<Claim>>,
+    /// Who was told that it may write the Secret.
+    holders: HashMap<Place, String>,
     users: HashMap<ProviderKey, BTreeSet<Place>>,
 }
 
@@ -42,9 +44,14 @@ impl ApplicationIndex {
         let mut maps = self.lock();
         match change {
             Change::Present(application) => {
-                let place = (application.namespace().unwrap_or_default(), application.name_any());
+                let place = (
+                    application.namespace().unwrap_or_default(),
+                    application.name_any(),
+                );
                 let entry = Entry {
-                    created: application.creation_timestamp().map_or(Timestamp::MAX, |time| time.0),
+                    created: application
+                        .creation_timestamp()
+                        .map_or(Timestamp::MAX, |time| time.0),
                     secret: application.spec.secret.name.clone(),
                     provider: ProviderKey::of(&application.spec.provider_ref, &place.0),
                 };
@@ -60,11 +67,25 @@ impl ApplicationIndex {
         }
     }
 
-    /// The oldest resource other than `name` that claims the Secret, if it is older than `name`.
-    pub fn rival(&self, namespace: &str, name: &str, secret: &str) -> Option<String> {
-        let maps = self.lock();
-        let claims = maps.claims.get(&(namespace.to_owned(), secret.to_owned()))?;
-        claims.first().map(|(_, oldest)| oldest.clone()).filter(|oldest| oldest != name)
+    /// Reserves a Secret for `name`, until that resource is gone or names another. Returns the resource that it
+    /// is reserved for instead: whoever `holds` the Secret or reserved it first, else the oldest that claims it.
+    pub fn claim(&self, namespace: &str, name: &str, secret: &str, holds: bool) -> Option<String> {
+        let mut maps = self.lock();
+        let place = (namespace.to_owned(), secret.to_owned());
+        let rival = match maps.holders.get(&place) {
+            _ if holds => None,
+            Some(holder) => Some(holder.clone()),
+            None => maps
+                .claims
+                .get(&place)
+                .and_then(BTreeSet::first)
+                .map(|(_, oldest)| oldest.clone()),
+        };
+        let rival = rival.filter(|rival| rival != name);
+        if rival.is_none() {
+            maps.holders.insert(place, name.to_owned());
+        }
+        rival
     }
 
     /// The resources of a namespace that claim a Secret.
@@ -74,12 +95,28 @@ impl ApplicationIndex {
 
     /// The resources that use a provider.
     pub fn users(&self, provider: &ProviderKey) -> Vec<Place> {
-        self.lock().users.get(provider).into_iter().flatten().cloned().collect()
+        self.lock()
+            .users
+            .get(provider)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
+    /// Every resource.
+    pub fn all(&self) -> Vec<Place> {
+        self.lock().entries.keys().cloned().collect()
     }
 
     /// The resources of a namespace, whatever they refer to.
     pub fn of_namespace(&self, namespace: &str) -> Vec<Place> {
-        self.lock().entries.keys().filter(|place| place.0 == namespace).cloned().collect()
+        self.lock()
+            .entries
+            .keys()
+            .filter(|place| place.0 == namespace)
+            .cloned()
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Maps> {
@@ -90,13 +127,21 @@ impl ApplicationIndex {
 impl Maps {
     fn insert(&mut self, place: Place, entry: Entry) {
         let secret = (place.0.clone(), entry.secret.clone());
-        self.claims.entry(secret).or_default().insert((entry.created, place.1.clone()));
-        self.users.entry(entry.provider.clone()).or_default().insert(place.clone());
+        self.claims
+            .entry(secret)
+            .or_default()
+            .insert((entry.created, place.1.clone()));
+        self.users
+            .entry(entry.provider.clone())
+            .or_default()
+            .insert(place.clone());
         self.entries.insert(place, entry);
     }
 
     fn remove(&mut self, place: &Place) -> Vec<Place> {
-        let Some(entry) = self.entries.remove(place) else { return Vec::new() };
+        let Some(entry) = self.entries.remove(place) else {
+            return Vec::new();
+        };
         if let Some(users) = self.users.get_mut(&entry.provider) {
             users.remove(place);
             if users.is_empty() {
@@ -109,6 +154,9 @@ impl Maps {
             if claims.is_empty() {
                 self.claims.remove(&secret);
             }
+        }
+        if self.holders.get(&secret) == Some(&place.1) {
+            self.holders.remove(&secret);
         }
         self.claimants(&secret)
     }
@@ -126,7 +174,8 @@ mod tests {
     use serde_json::json;
 
     fn application(name: &str, secret: &str, created: i64) -> ClientApplication {
-        let spec = json!({"providerRef": {"kind": "IdentityProvider", "name": "didit"}, "secret": {"name": secret}});
+        let spec =
+            json!({"providerRef": {"kind": "IdentityProvider", "name": "didit"}, "secret": {"name": secret}});
         let mut application = ClientApplication::new(name, serde_json::from_value(spec).unwrap());
         application.metadata.namespace = Some("shop".into());
         application.metadata.creation_timestamp = Some(Time(Timestamp::from_second(created).unwrap()));
@@ -138,13 +187,44 @@ mod tests {
         let index = ApplicationIndex::default();
         index.observe(&Change::Present(&application("younger", "shared", 20)));
         index.observe(&Change::Present(&application("older", "shared", 10)));
-        assert_eq!(index.rival("shop", "younger", "shared").as_deref(), Some("older"));
-        assert_eq!(index.rival("shop", "older", "shared"), None);
-        assert_eq!(index.rival("other", "younger", "shared"), None);
+        assert_eq!(
+            index.claim("shop", "younger", "shared", false).as_deref(),
+            Some("older")
+        );
+        assert_eq!(index.claim("shop", "older", "shared", false), None);
+        assert_eq!(index.claim("other", "younger", "shared", false), None);
 
-        let freed = index.observe(&Change::Absent { namespace: "shop", name: "older" });
+        let freed = index.observe(&Change::Absent {
+            namespace: "shop",
+            name: "older",
+        });
         assert_eq!(freed, [("shop".to_owned(), "younger".to_owned())]);
-        assert_eq!(index.rival("shop", "younger", "shared"), None);
+        assert_eq!(index.claim("shop", "younger", "shared", false), None);
+    }
+
+    #[test]
+    fn a_claim_that_was_granted_is_not_taken_back_by_one_that_is_learned_of_later() {
+        let index = ApplicationIndex::default();
+        index.observe(&Change::Present(&application("zeta", "shared", 10)));
+        assert_eq!(index.claim("shop", "zeta", "shared", false), None);
+        index.observe(&Change::Present(&application("alpha", "shared", 10)));
+        assert_eq!(
+            index.claim("shop", "alpha", "shared", false).as_deref(),
+            Some("zeta")
+        );
+        assert_eq!(index.claim("shop", "zeta", "shared", false), None);
+    }
+
+    #[test]
+    fn who_holds_the_secret_keeps_it() {
+        let index = ApplicationIndex::default();
+        index.observe(&Change::Present(&application("older", "shared", 10)));
+        index.observe(&Change::Present(&application("younger", "shared", 20)));
+        assert_eq!(index.claim("shop", "younger", "shared", true), None);
+        assert_eq!(
+            index.claim("shop", "older", "shared", false).as_deref(),
+            Some("younger")
+        );
     }
 
     #[test]
@@ -154,7 +234,10 @@ mod tests {
         index.observe(&Change::Present(&application("younger", "shared", 20)));
         let freed = index.observe(&Change::Present(&application("older", "own", 10)));
         assert_eq!(freed, [("shop".to_owned(), "younger".to_owned())]);
-        assert_eq!(index.claimants("shop", "own"), [("shop".to_owned(), "older".to_owned())]);
+        assert_eq!(
+            index.claimants("shop", "own"),
+            [("shop".to_owned(), "older".to_owned())]
+        );
     }
 
     #[test]
@@ -164,6 +247,13 @@ mod tests {
         index.observe(&Change::Present(&payments));
         let key = ProviderKey::of(&payments.spec.provider_ref, "shop");
         assert_eq!(index.users(&key), [("shop".to_owned(), "payments".to_owned())]);
-        assert!(index.users(&ProviderKey { namespace: "other".into(), ..key }).is_empty());
+        assert!(
+            index
+                .users(&ProviderKey {
+                    namespace: "other".into(),
+                    ..key
+                })
+                .is_empty()
+        );
     }
 }

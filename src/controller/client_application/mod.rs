@@ -76,10 +76,18 @@ impl Reconciler for ClientApplications {
         earlier_failures: u32,
     ) -> Result<Pass, ReconcileError> {
         let Some(mut pass) = self.observe(object, earlier_failures).await? else {
-            return Ok(Pass { wake: None, blocked: false });
+            return Ok(Pass {
+                wake: None,
+                blocked: false,
+            });
         };
         for _ in 0..STEP_LIMIT {
-            let Plan { step, status, wake, blocked } = plan(&pass.observed, &self.policy, Timestamp::now());
+            let Plan {
+                step,
+                status,
+                wake,
+                blocked,
+            } = plan(&pass.observed, &self.policy, Timestamp::now());
             let Some(step) = step else {
                 self.report(&mut pass, status).await?;
                 return Ok(Pass { wake, blocked });
@@ -105,7 +113,10 @@ impl ClientApplications {
     /// Forgets a resource that is gone.
     pub fn forget(&self, namespace: &str, name: &str) {
         let place = (namespace.to_owned(), name.to_owned());
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+        self.written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&place);
     }
 
     /// A failure that may concern everyone who uses the provider is looked into by the provider's own
@@ -113,7 +124,10 @@ impl ClientApplications {
     fn suspect_provider(&self, observed: &Observed, error: &CallError) {
         let concerns_all = matches!(
             error.kind,
-            ErrorKind::Unavailable | ErrorKind::Unauthorized | ErrorKind::Braked { .. } | ErrorKind::Misconfigured { .. }
+            ErrorKind::Unavailable
+                | ErrorKind::Unauthorized
+                | ErrorKind::Braked { .. }
+                | ErrorKind::Misconfigured { .. }
         );
         if concerns_all {
             let key = ProviderKey::of(&observed.spec.provider_ref, &observed.resource.namespace);

@@ -8,7 +8,9 @@ use kube::{Api, Resource, ResourceExt};
 
 use super::ClientApplications;
 use super::secret;
-use super::state::{Learned, Observed, ProviderView, Resource as Facts, SecretContent, SecretView};
+use super::state::{
+    Learned, Observed, ProviderView, Resource as Facts, SecretContent, SecretView, UsableProvider,
+};
 use crate::api::ClientApplication;
 use crate::api::client_application::{ClientApplicationStatus, ProviderReference};
 use crate::api::names::RELEASE_FINALIZER;
@@ -34,13 +36,21 @@ impl ClientApplications {
         object: Arc<ClientApplication>,
         earlier_failures: u32,
     ) -> Result<Option<Pass>, ReconcileError> {
-        let Some(object) = self.recent(object).await? else { return Ok(None) };
+        let Some(object) = self.recent(object).await? else {
+            return Ok(None);
+        };
         let resource = self.facts(&object);
         let spec = object.spec.clone();
         let status = object.status.clone().unwrap_or_default();
         let (provider, connection) = self.provider(&spec.provider_ref, &resource.namespace);
         let secret = self.secret(&object, &resource, &status).await?;
-        let rival = self.applications.rival(&resource.namespace, &resource.name, &spec.secret.name);
+        let holds = matches!(secret, SecretView::Ours { .. });
+        let rival = match resource.deletion {
+            None => self
+                .applications
+                .claim(&resource.namespace, &resource.name, &spec.secret.name, holds),
+            Some(_) => None,
+        };
         let observed = Observed {
             resource,
             spec,
@@ -53,7 +63,12 @@ impl ClientApplications {
             earlier_failures,
         };
         let conditions_before = observed.status.conditions.clone();
-        Ok(Some(Pass { object, conditions_before, observed, connection }))
+        Ok(Some(Pass {
+            object,
+            conditions_before,
+            observed,
+            connection,
+        }))
     }
 
     /// The resource, read anew where an outdated copy could make something happen twice.
@@ -61,20 +76,28 @@ impl ClientApplications {
         &self,
         object: Arc<ClientApplication>,
     ) -> Result<Option<Arc<ClientApplication>>, ReconcileError> {
-        let recorded = object.status.as_ref().is_some_and(|status| status.application_id.is_some());
+        let recorded = object
+            .status
+            .as_ref()
+            .is_some_and(|status| status.application_id.is_some());
         if recorded && object.meta().deletion_timestamp.is_none() && !self.is_outdated(&object) {
             return Ok(Some(object));
         }
         let api: Api<ClientApplication> =
             Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default());
-        let live = api.get_opt(&object.name_any()).await.map_err(ReconcileError::kube("reading the ClientApplication"))?;
+        let live = api
+            .get_opt(&object.name_any())
+            .await
+            .map_err(ReconcileError::kube("reading the ClientApplication"))?;
         Ok(live.filter(|live| live.uid() == object.uid()).map(Arc::new))
     }
 
     fn is_outdated(&self, object: &ClientApplication) -> bool {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let place = (object.namespace().unwrap_or_default(), object.name_any());
-        let seen = object.resource_version().and_then(|version| version.parse::<u64>().ok());
+        let seen = object
+            .resource_version()
+            .and_then(|version| version.parse::<u64>().ok());
         match (written.get(&place).copied(), seen) {
             (Some(written), Some(seen)) => seen < written,
             (Some(_), None) => true,
@@ -89,27 +112,40 @@ impl ClientApplications {
             uid: object.uid().unwrap_or_default(),
             generation: object.meta().generation.unwrap_or_default(),
             deletion: object.meta().deletion_timestamp.as_ref().map(|time| time.0),
-            has_finalizer: object.finalizers().iter().any(|present| present == RELEASE_FINALIZER),
+            has_finalizer: object
+                .finalizers()
+                .iter()
+                .any(|present| present == RELEASE_FINALIZER),
             cluster: self.cluster.clone(),
         }
     }
 
-    fn provider(
-        &self,
-        reference: &ProviderReference,
-        namespace: &str,
-    ) -> (ProviderView, Option<Connection>) {
-        match self.providers.lookup(&ProviderKey::of(reference, namespace), namespace) {
-            Lookup::NotListed | Lookup::Found(Availability::Pending) => (ProviderView::Pending, None),
+    fn provider(&self, reference: &ProviderReference, namespace: &str) -> (ProviderView, Option<Connection>) {
+        match self
+            .providers
+            .lookup(&ProviderKey::of(reference, namespace), namespace)
+        {
+            Lookup::NotListed => (ProviderView::Pending, None),
             Lookup::Missing => (ProviderView::Missing, None),
             Lookup::NotAllowed => (ProviderView::NotAllowed, None),
-            Lookup::Found(Availability::NotReady { reason, message }) => {
-                (ProviderView::NotReady { reason, message }, None)
-            }
-            Lookup::Found(Availability::Ready(connection)) => {
-                let organization_id = connection.account.organization.id.clone();
-                (ProviderView::Ready { organization_id }, Some(connection))
-            }
+            Lookup::TurnedOff => (ProviderView::TurnedOff, None),
+            Lookup::Found {
+                availability,
+                allows_adoption,
+            } => match availability {
+                Availability::Pending => (ProviderView::Pending, None),
+                Availability::NotReady { reason, message } => {
+                    (ProviderView::NotReady { reason, message }, None)
+                }
+                Availability::Ready(connection) => {
+                    let usable = UsableProvider {
+                        organization_id: connection.account.organization.id.clone(),
+                        api_url: connection.api.workload_endpoint().to_owned(),
+                        allows_adoption,
+                    };
+                    (ProviderView::Ready(usable), Some(connection))
+                }
+            },
         }
     }
 
@@ -130,10 +166,18 @@ impl ClientApplications {
             && indexed.resource_version == recorded.resource_version
             && recorded.generation == resource.generation
         {
-            return Ok(SecretView::Ours { published: recorded.clone(), content: SecretContent::Current });
+            return Ok(SecretView::Ours {
+                published: recorded.clone(),
+                content: SecretContent::Current,
+            });
         }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &resource.namespace);
-        let live = api.get_opt(name).await.map_err(ReconcileError::kube("reading the Secret"))?;
-        Ok(live.map_or(SecretView::Absent, |live| secret::view(&live, resource, &object.spec.secret, recorded)))
+        let live = api
+            .get_opt(name)
+            .await
+            .map_err(ReconcileError::kube("reading the Secret"))?;
+        Ok(live.map_or(SecretView::Absent, |live| {
+            secret::view(&live, resource, &object.spec.secret, recorded)
+        }))
     }
 }

@@ -9,11 +9,13 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::state::{Failure, Observed, ProviderView, Search, SecretContent, SecretView, Step};
+use super::state::{
+    Failure, Observed, ProviderView, Search, SecretContent, SecretView, Step, StepKind, UsableProvider,
+};
 use super::{desired, ending, findings};
 use crate::api::client_application::{
-    ClientApplicationStatus, DeletionPolicy, KEY_ACCEPTED, Origin, PROVIDER_READY, PROVISIONED, PendingCreation,
-    SECRET_SYNCED,
+    ClientApplicationStatus, DeletionPolicy, KEY_ACCEPTED, Origin, PROVIDER_READY, PROVISIONED,
+    PendingCreation, ProviderKind, SECRET_SYNCED,
 };
 use crate::api::conditions::{self, Finding, Truth, whole_seconds};
 use crate::credential::schedule::{Backoff, spread};
@@ -78,30 +80,68 @@ pub fn plan(observed: &Observed, policy: &Policy, now: Timestamp) -> Plan {
         next(observed, policy, now)
     };
     match next {
-        Next::Wait(wake) => {
-            Plan { step: None, status: observed.status.clone(), wake: Some(wake), blocked: false }
-        }
-        Next::Ended => Plan { step: None, status: observed.status.clone(), wake: None, blocked: false },
-        Next::Do(step) => Plan { step: Some(step), status: observed.status.clone(), wake: None, blocked: false },
+        Next::Wait(wake) => Plan {
+            step: None,
+            status: observed.status.clone(),
+            wake: Some(wake),
+            blocked: false,
+        },
+        Next::Ended => Plan {
+            step: None,
+            status: observed.status.clone(),
+            wake: None,
+            blocked: false,
+        },
+        Next::Do(step) => Plan {
+            step: Some(step),
+            status: observed.status.clone(),
+            wake: None,
+            blocked: false,
+        },
         Next::Record(status) => {
             let status = with_conditions(*status, observed, None, now);
-            Plan { step: Some(Step::RecordStatus), status, wake: None, blocked: false }
+            Plan {
+                step: Some(Step::RecordStatus),
+                status,
+                wake: None,
+                blocked: false,
+            }
         }
         Next::Halt(halt) => {
-            let status = with_conditions(facts(observed, now), observed, Some(&halt.finding), now);
-            Plan { step: None, status, wake: halt.wake, blocked: true }
+            let status = with_conditions(facts(observed), observed, Some(&halt.finding), now);
+            Plan {
+                step: None,
+                status,
+                wake: halt.wake,
+                blocked: true,
+            }
         }
         Next::Done => {
             let status = with_conditions(converged(observed, now), observed, None, now);
-            let wake = Some(until_drift_check(&status, observed, policy, now));
-            Plan { step: None, status, wake, blocked: false }
+            let accepted =
+                conditions::find(&status.conditions, KEY_ACCEPTED).is_some_and(|key| key.status == "True");
+            let soonest = if accepted {
+                Duration::MAX
+            } else {
+                policy.denied_pause
+            };
+            let wake = Some(until_drift_check(&status, observed, policy, now).min(soonest));
+            Plan {
+                step: None,
+                status,
+                wake,
+                blocked: false,
+            }
         }
     }
 }
 
 fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
     if observed.spec.suspend == Some(true) {
-        return Next::Halt(Halt { finding: findings::suspended(), wake: None });
+        return Next::Halt(Halt {
+            finding: findings::suspended(),
+            wake: None,
+        });
     }
     if let Some(failure) = &observed.failure {
         return Next::Halt(failed(observed, failure, policy));
@@ -109,14 +149,20 @@ fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
     if let Some(halt) = claim_refused(observed, policy) {
         return Next::Halt(halt);
     }
-    match provider_in_the_way(observed, policy) {
-        Some(next) => next,
-        None if !observed.resource.has_finalizer => Next::Do(Step::AddFinalizer),
-        None => match &observed.status.application_id {
-            None if observed.spec.adopt.is_some() => adopt(observed, policy),
-            None => create(observed, policy, now),
-            Some(id) => maintain(observed, id, policy, now),
-        },
+    let provider = match usable_provider(observed, policy) {
+        Ok(provider) => provider,
+        Err(next) => return next,
+    };
+    if !observed.resource.has_finalizer {
+        return Next::Do(Step::AddFinalizer);
+    }
+    match (&observed.status.application_id, &observed.spec.adopt) {
+        (Some(id), _) => maintain(observed, provider, id, policy, now),
+        // What an earlier intent may have made comes before anything else, so that it is not forgotten.
+        (None, Some(adoption)) if observed.status.pending_creation.is_none() => {
+            adopt(observed, provider, &adoption.application_id, policy)
+        }
+        (None, _) => create(observed, provider, policy, now),
     }
 }
 
@@ -132,29 +178,72 @@ fn claim_refused(observed: &Observed, policy: &Policy) -> Option<Halt> {
         ),
         (SecretView::Absent, Some(rival)) => (
             "SecretClaimed",
-            format!("Secret {name} is claimed by ClientApplication {rival}, which is older. Choose another spec.secret.name"),
+            format!(
+                "Secret {name} is claimed by ClientApplication {rival}, which is older. Choose another spec.secret.name"
+            ),
         ),
         _ => match &observed.learned.secret_refused {
             Some(message) => (
                 "SecretRefused",
-                format!("the Kubernetes API does not take Secret {name}: {message}. Correct spec.secret, or what keeps the Secret from being written"),
+                format!(
+                    "the Kubernetes API does not take Secret {name}: {message}. Correct spec.secret, or what keeps the Secret from being written"
+                ),
             ),
             None => return None,
         },
     };
-    Some(halt(SECRET_SYNCED, Truth::False, reason, message, policy.denied_pause))
+    Some(halt(
+        SECRET_SYNCED,
+        Truth::False,
+        reason,
+        message,
+        policy.denied_pause,
+    ))
 }
 
-/// What keeps the provider from being used, if anything does.
-pub(super) fn provider_in_the_way(observed: &Observed, policy: &Policy) -> Option<Next> {
+/// The provider, or what keeps it from being used.
+pub(super) fn usable_provider<'a>(
+    observed: &'a Observed,
+    policy: &Policy,
+) -> Result<&'a UsableProvider, Next> {
     let reference = &observed.spec.provider_ref;
     let (kind, name) = (reference.kind.as_str(), &reference.name);
     let (reason, message) = match &observed.provider {
-        ProviderView::Ready { .. } => return None,
-        ProviderView::Pending => return Some(Next::Wait(Duration::from_secs(5))),
-        ProviderView::Missing => {
-            ("ProviderNotFound".to_owned(), format!("{kind} {name} does not exist. Create it, or correct spec.providerRef"))
+        ProviderView::Ready(usable) => {
+            return match elsewhere(observed, usable) {
+                Some(message) => Err(Next::Halt(halt(
+                    PROVIDER_READY,
+                    Truth::False,
+                    "OrganizationChanged",
+                    message,
+                    policy.denied_pause,
+                ))),
+                None => Ok(usable),
+            };
         }
+        // At a start this passes at once; what is recorded stays, unless there is nothing.
+        ProviderView::Pending if observed.status.conditions.is_empty() => {
+            let message = format!("{kind} {name} has not been looked at yet");
+            let soon = Duration::from_secs(5);
+            return Err(Next::Halt(halt(
+                PROVIDER_READY,
+                Truth::Unknown,
+                "ProviderPending",
+                message,
+                soon,
+            )));
+        }
+        ProviderView::Pending => return Err(Next::Wait(Duration::from_secs(5))),
+        ProviderView::TurnedOff => (
+            "SharedProvidersTurnedOff".to_owned(),
+            format!(
+                "this operator does not look after ClusterIdentityProviders. Name an IdentityProvider instead of {name}"
+            ),
+        ),
+        ProviderView::Missing => (
+            "ProviderNotFound".to_owned(),
+            format!("{kind} {name} does not exist. Create it, or correct spec.providerRef"),
+        ),
         ProviderView::NotAllowed => (
             "NamespaceNotAllowed".to_owned(),
             format!(
@@ -162,39 +251,104 @@ pub(super) fn provider_in_the_way(observed: &Observed, policy: &Policy) -> Optio
                 observed.resource.namespace
             ),
         ),
-        ProviderView::NotReady { reason, message } => (reason.clone(), format!("{kind} {name} is not ready: {message}")),
+        // Accounts and organizations of a shared provider are no business of the namespaces that use it.
+        ProviderView::NotReady { reason, .. } if reference.kind == ProviderKind::ClusterIdentityProvider => (
+            reason.clone(),
+            format!(
+                "ClusterIdentityProvider {name} is not ready ({reason}). Its status tells its administrator why"
+            ),
+        ),
+        ProviderView::NotReady { reason, message } => {
+            (reason.clone(), format!("{kind} {name} is not ready: {message}"))
+        }
     };
-    Some(Next::Halt(halt(PROVIDER_READY, Truth::False, &reason, message, policy.denied_pause)))
+    Err(Next::Halt(halt(
+        PROVIDER_READY,
+        Truth::False,
+        &reason,
+        message,
+        policy.denied_pause,
+    )))
+}
+
+/// Identifiers mean nothing in another organization: there, a healthy application would look like a lost one.
+fn elsewhere(observed: &Observed, usable: &UsableProvider) -> Option<String> {
+    let status = &observed.status;
+    let (what, organization) = match (
+        &status.application_id,
+        &status.organization_id,
+        &status.pending_creation,
+    ) {
+        (Some(id), Some(organization), _) => (format!("application {id}"), organization),
+        (None, _, Some(pending)) => (
+            "the application that is being made".to_owned(),
+            &pending.organization_id,
+        ),
+        _ => return None,
+    };
+    (organization != &usable.organization_id).then(|| {
+        format!(
+            "{what} belongs to organization {organization}, and the provider now uses {}. Change the provider back, or create another ClientApplication",
+            usable.organization_id
+        )
+    })
 }
 
 /// Take the application that the spec names.
-fn adopt(observed: &Observed, policy: &Policy) -> Next {
-    let Some(adoption) = &observed.spec.adopt else { return Next::Done };
-    let id = &adoption.application_id;
+fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, policy: &Policy) -> Next {
+    if !provider.allows_adoption {
+        let name = &observed.spec.provider_ref.name;
+        let message = format!(
+            "ClusterIdentityProvider {name} does not allow spec.adopt. Ask its administrator to set spec.allowAdoption, or remove spec.adopt in a new resource"
+        );
+        return Next::Halt(halt(
+            PROVISIONED,
+            Truth::False,
+            "AdoptionNotAllowed",
+            message,
+            policy.denied_pause,
+        ));
+    }
     if observed.learned.gone {
         let message = format!(
             "spec.adopt.applicationId: the account sees no application {id} in its organization. Correct it in a new resource"
         );
-        return Next::Halt(halt(PROVISIONED, Truth::False, "ApplicationNotFound", message, policy.denied_pause));
+        return Next::Halt(halt(
+            PROVISIONED,
+            Truth::False,
+            "ApplicationNotFound",
+            message,
+            policy.denied_pause,
+        ));
     }
     let Some(application) = &observed.learned.application else {
-        return Next::Do(Step::Read(id.clone()));
+        return Next::Do(Step::Read(id.to_owned()));
     };
     match correction(observed, application, policy) {
         Some(next) => next,
-        None => Next::Record(Box::new(provisioned(observed, application, Origin::Adopted))),
+        None => Next::Record(Box::new(provisioned(
+            observed,
+            provider,
+            application,
+            Origin::Adopted,
+        ))),
     }
 }
 
 /// Make an application, unless one is found that an earlier, interrupted pass has made.
-fn create(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
+fn create(observed: &Observed, provider: &UsableProvider, policy: &Policy, now: Timestamp) -> Next {
     let pending = observed.status.pending_creation.as_ref();
     let display_name = pending.map_or_else(
         || desired::display_name(&observed.resource, &observed.spec),
         |pending| pending.display_name.clone(),
     );
     if let Some(application) = &observed.learned.application {
-        return Next::Record(Box::new(provisioned(observed, application, Origin::Created)));
+        return Next::Record(Box::new(provisioned(
+            observed,
+            provider,
+            application,
+            Origin::Created,
+        )));
     }
     match &observed.learned.search {
         Search::NotLooked => Next::Do(Step::FindMarked { display_name }),
@@ -210,14 +364,19 @@ fn create(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
             ),
             policy.denied_pause,
         )),
-        Search::Nothing if observed.learned.intent_recorded => {
-            Next::Do(Step::Create(desired::new_application(&observed.resource, &observed.spec, &display_name)))
-        }
+        Search::Nothing if observed.learned.intent_recorded => Next::Do(Step::Create(
+            desired::new_application(&observed.resource, &observed.spec, &display_name),
+        )),
         Search::Nothing => match pending.and_then(|pending| settles_in(pending, policy, now)) {
             Some(wait) => Next::Halt(unconfirmed(wait)),
             None => Next::Record(Box::new(ClientApplicationStatus {
-                pending_creation: Some(PendingCreation { display_name, recorded_time: Time(whole_seconds(now)) }),
-                ..facts(observed, now)
+                pending_creation: Some(PendingCreation {
+                    // Anew, since the name may have been corrected meanwhile.
+                    display_name: desired::display_name(&observed.resource, &observed.spec),
+                    organization_id: provider.organization_id.clone(),
+                    recorded_time: Time(whole_seconds(now)),
+                }),
+                ..facts(observed)
             })),
         },
     }
@@ -226,7 +385,9 @@ fn create(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
 /// How long a creation that was begun before this pass may still take effect.
 pub(super) fn settles_in(pending: &PendingCreation, policy: &Policy, now: Timestamp) -> Option<Duration> {
     let settled = later(pending.recorded_time.0, policy.creation_settle_time);
-    Duration::try_from(settled.duration_since(now)).ok().filter(|wait| !wait.is_zero())
+    Duration::try_from(settled.duration_since(now))
+        .ok()
+        .filter(|wait| !wait.is_zero())
 }
 
 pub(super) fn unconfirmed(wait: Duration) -> Halt {
@@ -238,29 +399,52 @@ pub(super) fn unconfirmed(wait: Duration) -> Halt {
 }
 
 /// Keep the application and the Secret as the spec wants them.
-fn maintain(observed: &Observed, id: &str, policy: &Policy, now: Timestamp) -> Next {
+fn maintain(
+    observed: &Observed,
+    provider: &UsableProvider,
+    id: &str,
+    policy: &Policy,
+    now: Timestamp,
+) -> Next {
     if observed.learned.gone {
         let message = format!(
             "the identity API no longer knows application {id}. The Secret is left as it is. A new application would have another \
              client_id and key, so none is made by itself: delete this resource and create it again for a new one"
         );
-        return Next::Halt(halt(PROVISIONED, Truth::False, "ApplicationMissing", message, policy.denied_pause));
+        return Next::Halt(halt(
+            PROVISIONED,
+            Truth::False,
+            findings::APPLICATION_MISSING,
+            message,
+            policy.denied_pause,
+        ));
     }
-    if let Some(adoption) = observed.spec.adopt.as_ref().filter(|adoption| adoption.application_id != id) {
+    if let Some(adoption) = observed
+        .spec
+        .adopt
+        .as_ref()
+        .filter(|adoption| adoption.application_id != id)
+    {
         let message = format!(
             "spec.adopt.applicationId names {}, but this resource already has application {id}. Create another ClientApplication to adopt it",
             adoption.application_id
         );
-        return Next::Halt(halt(PROVISIONED, Truth::False, "AlreadyProvisioned", message, policy.denied_pause));
+        return Next::Halt(halt(
+            PROVISIONED,
+            Truth::False,
+            "AlreadyProvisioned",
+            message,
+            policy.denied_pause,
+        ));
     }
     match &observed.learned.application {
-        None if must_read(observed, policy, now) => return Next::Do(Step::Read(id.to_owned())),
+        None if must_read(observed, provider, policy, now) => return Next::Do(Step::Read(id.to_owned())),
         None => {}
         Some(application) => {
             if let Some(next) = correction(observed, application, policy) {
                 return next;
             }
-            if !observed.secret.is_current() {
+            if !holds_credentials(observed, provider, application) && !observed.learned.published {
                 return Next::Do(Step::WriteSecret(Box::new(application.clone())));
             }
             if observed.learned.verdict.is_none() {
@@ -279,60 +463,128 @@ fn maintain(observed: &Observed, id: &str, policy: &Policy, now: Timestamp) -> N
 /// What has to be settled about the record before it can be relied on.
 fn correction(observed: &Observed, application: &Application, policy: &Policy) -> Option<Next> {
     let (resource, spec, record) = (&observed.resource, &observed.spec, &application.metadata);
-    if let Some(holder) = desired::other_holder(resource, record).filter(|holder| !holder.same_place(&resource.mark())) {
+    if let Some(holder) =
+        desired::other_holder(resource, record).filter(|holder| !holder.same_place(&resource.mark()))
+    {
+        // Names of other namespaces are not for this one to know.
+        let who = if holder.cluster == resource.cluster && holder.namespace == resource.namespace {
+            format!("ClientApplication {}", holder.name)
+        } else {
+            "a ClientApplication of another namespace or cluster".to_owned()
+        };
         let message = format!(
-            "application {} is held by ClientApplication {}/{} of cluster {}. Delete that resource, or, if it no longer exists, \
-             remove the line that begins with \"[keywright \" from the application's description",
-            application.id, holder.namespace, holder.name, holder.cluster
+            "application {} is held by {who}. Delete that resource, or, if it no longer exists, remove the line that \
+             begins with \"[keywright \" from the application's description",
+            application.id
         );
-        return Some(Next::Halt(halt(PROVISIONED, Truth::False, "ApplicationHeld", message, policy.denied_pause)));
+        return Some(Next::Halt(halt(
+            PROVISIONED,
+            Truth::False,
+            "ApplicationHeld",
+            message,
+            policy.denied_pause,
+        )));
     }
     if let Some(location) = desired::other_data_location(spec, record) {
         let message = format!(
             "spec.didit.dataLocation differs from the application's, which is {location} and cannot change. Create another ClientApplication"
         );
-        return Some(Next::Halt(halt(PROVISIONED, Truth::False, "DataLocationDiffers", message, policy.denied_pause)));
+        return Some(Next::Halt(halt(
+            PROVISIONED,
+            Truth::False,
+            "DataLocationDiffers",
+            message,
+            policy.denied_pause,
+        )));
     }
     // Once a pass is enough: an identity API that spells a value its own way would be corrected for ever.
     let changes = desired::difference(resource, spec, record).filter(|_| !observed.learned.updated)?;
     Some(Next::Do(Step::Update(application.id.clone(), changes)))
 }
 
+/// Whether the Secret is as the spec wants it and holds what the record says now.
+fn holds_credentials(observed: &Observed, provider: &UsableProvider, application: &Application) -> bool {
+    let SecretView::Ours {
+        published,
+        content: SecretContent::Current,
+    } = &observed.secret
+    else {
+        return false;
+    };
+    let wanted = desired::content_digest(&observed.resource, &observed.spec, provider, application);
+    wanted.as_ref() == Some(&published.content_digest)
+}
+
 /// Whether the record has to be read. When this is false, the resource costs no call at all.
-fn must_read(observed: &Observed, policy: &Policy, now: Timestamp) -> bool {
+fn must_read(observed: &Observed, provider: &UsableProvider, policy: &Policy, now: Timestamp) -> bool {
     let status = &observed.status;
-    let holds = |type_| conditions::find(&status.conditions, type_).is_some_and(|condition| condition.status == "True");
+    let holds = |type_| {
+        conditions::find(&status.conditions, type_).is_some_and(|condition| condition.status == "True")
+    };
     status.applied_generation != Some(observed.resource.generation)
         || !holds(PROVISIONED)
-        || conditions::find(&status.conditions, KEY_ACCEPTED).is_none_or(|condition| condition.status == "False")
-        || !observed.secret.is_current()
+        || !holds(KEY_ACCEPTED)
+        || !matches!(
+            &observed.secret,
+            SecretView::Ours { published, content: SecretContent::Current } if published.api_url == provider.api_url
+        )
         || until_drift_check(status, observed, policy, now).is_zero()
 }
 
-fn until_drift_check(status: &ClientApplicationStatus, observed: &Observed, policy: &Policy, now: Timestamp) -> Duration {
-    let Some(checked) = &status.last_checked_time else { return Duration::ZERO };
+fn until_drift_check(
+    status: &ClientApplicationStatus,
+    observed: &Observed,
+    policy: &Policy,
+    now: Timestamp,
+) -> Duration {
+    let Some(checked) = &status.last_checked_time else {
+        return Duration::ZERO;
+    };
     let due = later(checked.0, spread(policy.drift_interval, &observed.resource.uid));
     // A clock that was set back must not put the check off for longer than one interval.
-    Duration::try_from(due.duration_since(now)).unwrap_or_default().min(policy.drift_interval)
+    Duration::try_from(due.duration_since(now))
+        .unwrap_or_default()
+        .min(policy.drift_interval)
 }
 
 /// What a call that failed means for the conditions, and when to try again.
 pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) -> Halt {
     let error = &failure.error;
     let said = error.to_string();
-    let backoff = policy.backoff.pause(observed.earlier_failures.saturating_add(1), &observed.resource.uid);
+    let backoff = policy.backoff.pause(
+        observed.earlier_failures.saturating_add(1),
+        &observed.resource.uid,
+    );
     match &error.kind {
-        ErrorKind::Unavailable => halt(PROVIDER_READY, Truth::False, "Unavailable", format!("{said}. Trying again"), backoff),
+        ErrorKind::Unavailable => halt(
+            PROVIDER_READY,
+            Truth::False,
+            "Unavailable",
+            format!("{said}. Trying again"),
+            backoff,
+        ),
         ErrorKind::Throttled { retry_after } => {
-            let wake = retry_after.unwrap_or(backoff).max(Duration::from_secs(1));
+            let wake = retry_after.unwrap_or(backoff).max(backoff);
             let message = format!("{said}. Trying again in {} seconds", wake.as_secs());
             halt(PROVIDER_READY, Truth::False, "Throttled", message, wake)
         }
-        ErrorKind::Braked { .. } => {
-            halt(PROVIDER_READY, Truth::False, "CredentialsRefused", said, policy.denied_pause)
+        ErrorKind::Braked { .. } => halt(
+            PROVIDER_READY,
+            Truth::False,
+            "CredentialsRefused",
+            said,
+            policy.denied_pause,
+        ),
+        ErrorKind::Misconfigured { reason } => {
+            halt(PROVIDER_READY, Truth::False, reason, said, policy.denied_pause)
         }
-        ErrorKind::Misconfigured { reason } => halt(PROVIDER_READY, Truth::False, reason, said, policy.denied_pause),
-        ErrorKind::Unauthorized => halt(PROVIDER_READY, Truth::False, "Unauthorized", said, policy.denied_pause),
+        ErrorKind::Unauthorized => halt(
+            PROVIDER_READY,
+            Truth::False,
+            "Unauthorized",
+            said,
+            policy.denied_pause,
+        ),
         ErrorKind::Forbidden => halt(PROVISIONED, Truth::False, "Forbidden", said, policy.denied_pause),
         ErrorKind::NotFound => halt(PROVISIONED, Truth::False, "NotFound", said, policy.denied_pause),
         ErrorKind::Rejected => halt(
@@ -349,45 +601,72 @@ pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) ->
             format!("{said}. Looking before it is tried again"),
             backoff,
         ),
-        ErrorKind::Malformed => {
-            halt(PROVISIONED, Truth::Unknown, "UnexpectedAnswer", format!("{said}. Trying again"), backoff)
-        }
+        ErrorKind::Malformed => halt(
+            PROVISIONED,
+            Truth::Unknown,
+            "UnexpectedAnswer",
+            format!("{said}. Trying again"),
+            backoff,
+        ),
     }
 }
 
 fn halt(type_: &'static str, truth: Truth, reason: &str, message: String, wake: Duration) -> Halt {
-    Halt { finding: Finding::new(type_, truth, reason, message), wake: Some(wake) }
+    Halt {
+        finding: Finding::new(type_, truth, reason, message),
+        wake: Some(wake),
+    }
 }
 
 /// The recorded status with what this pass has established, conditions aside.
-fn facts(observed: &Observed, now: Timestamp) -> ClientApplicationStatus {
+fn facts(observed: &Observed) -> ClientApplicationStatus {
     let mut status = observed.status.clone();
-    if let SecretView::Ours { published, content: SecretContent::Current } = &observed.secret {
+    if let SecretView::Ours {
+        published,
+        content: SecretContent::Current,
+    } = &observed.secret
+    {
         // Until the Secret of an earlier name is removed, it must not be forgotten.
-        let replaces_another = status.secret.as_ref().is_some_and(|earlier| earlier.name != published.name);
+        let replaces_another = status
+            .secret
+            .as_ref()
+            .is_some_and(|earlier| earlier.name != published.name);
         if !replaces_another || observed.learned.retired {
             status.secret = Some(published.clone());
         }
     }
-    if let Some(organization_id) = observed.provider.organization_id()
-        && status.application_id.is_some()
-    {
-        status.organization_id = Some(organization_id.to_owned());
-    }
-    if observed.learned.application.is_some() && status.application_id.is_some() {
-        status.last_checked_time = Some(Time(whole_seconds(now)));
+    // A creation that certainly failed leaves nothing to look for.
+    let not_made = observed.failure.as_ref().is_some_and(|failure| {
+        failure.step == StepKind::Create
+            && !matches!(failure.error.kind, ErrorKind::Unknown | ErrorKind::Malformed)
+    });
+    if not_made && observed.learned.intent_recorded {
+        status.pending_creation = None;
     }
     status
 }
 
 fn converged(observed: &Observed, now: Timestamp) -> ClientApplicationStatus {
-    ClientApplicationStatus { applied_generation: Some(observed.resource.generation), ..facts(observed, now) }
+    let mut status = facts(observed);
+    if observed.learned.application.is_some() {
+        status.last_checked_time = Some(Time(whole_seconds(now)));
+    }
+    ClientApplicationStatus {
+        applied_generation: Some(observed.resource.generation),
+        ..status
+    }
 }
 
 /// The status once the application is known: recorded before anything else is done with it.
-fn provisioned(observed: &Observed, application: &Application, origin: Origin) -> ClientApplicationStatus {
+fn provisioned(
+    observed: &Observed,
+    provider: &UsableProvider,
+    application: &Application,
+    origin: Origin,
+) -> ClientApplicationStatus {
     ClientApplicationStatus {
         application_id: Some(application.id.clone()),
+        organization_id: Some(provider.organization_id.clone()),
         client_id: Some(application.client_id.clone()),
         origin: Some(origin),
         pending_creation: None,
@@ -413,5 +692,8 @@ fn with_conditions(
 
 /// `time` plus `span`, at the end of time if need be.
 pub(super) fn later(time: Timestamp, span: Duration) -> Timestamp {
-    SignedDuration::try_from(span).ok().and_then(|span| time.checked_add(span).ok()).unwrap_or(Timestamp::MAX)
+    SignedDuration::try_from(span)
+        .ok()
+        .and_then(|span| time.checked_add(span).ok())
+        .unwrap_or(Timestamp::MAX)
 }

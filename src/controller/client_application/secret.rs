@@ -19,7 +19,11 @@ use crate::api::secret::{SecretTemplate, SecretType};
 use crate::credential::secret_content::{ApplicationCredentials, KeyNames, digest, entries};
 
 /// The Secret as it should be.
-pub(super) fn build(resource: &Facts, template: &SecretTemplate, credentials: &ApplicationCredentials) -> Secret {
+pub(super) fn build(
+    resource: &Facts,
+    template: &SecretTemplate,
+    credentials: &ApplicationCredentials,
+) -> Secret {
     let names = KeyNames::new(template.keys.as_ref());
     let data = entries(credentials, &names);
     let mut annotations = annotations(resource, template);
@@ -49,25 +53,31 @@ pub(super) fn view(
     recorded: Option<&PublishedSecret>,
 ) -> SecretView {
     if !is_ours(live, resource) {
-        return SecretView::Foreign { owner: owner(live) };
+        return SecretView::Foreign {
+            owner: owner(live, resource),
+        };
     }
-    let published = published(live, resource);
-    let recorded = recorded.filter(|recorded| recorded.uid == published.uid);
+    let recorded = recorded.filter(|recorded| Some(&recorded.uid) == live.meta().uid.as_ref());
+    let published = published(
+        live,
+        resource,
+        recorded.map_or("", |recorded| recorded.api_url.as_str()),
+    );
     let as_written = as_written(live, resource, template);
     let untouched = recorded.is_some_and(|recorded| recorded.resource_version == published.resource_version);
     // Once for each generation the Secret is written anew, which also removes what the spec no longer has.
     let of_this_generation = recorded.is_some_and(|recorded| recorded.generation == resource.generation);
     let content = match (as_written, of_this_generation, untouched) {
         (true, true, _) => SecretContent::Current,
-        (true, false, _) | (false, false, true) => SecretContent::Outdated,
-        (false, true, _) | (false, false, false) => SecretContent::Edited,
+        (true, false, _) | (false, _, true) => SecretContent::Outdated,
+        (false, _, false) => SecretContent::Edited,
     };
     SecretView::Ours { published, content }
 }
 
 /// Whether a Secret was written for this resource. The annotation says so; where somebody has taken that off, the
 /// owner reference still does.
-fn is_ours(live: &Secret, resource: &Facts) -> bool {
+pub(super) fn is_ours(live: &Secret, resource: &Facts) -> bool {
     match live.annotations().get(OWNER_UID_ANNOTATION) {
         Some(owner) => *owner == resource.uid,
         None => live
@@ -77,21 +87,35 @@ fn is_ours(live: &Secret, resource: &Facts) -> bool {
     }
 }
 
-/// What the status records of a Secret.
-pub(super) fn published(live: &Secret, resource: &Facts) -> PublishedSecret {
+/// What the status records of a Secret that holds this address.
+pub(super) fn published(live: &Secret, resource: &Facts, api_url: &str) -> PublishedSecret {
     PublishedSecret {
         name: live.name_any(),
         uid: live.uid().unwrap_or_default(),
         resource_version: live.resource_version().unwrap_or_default(),
         generation: resource.generation,
+        content_digest: live
+            .annotations()
+            .get(CONTENT_DIGEST_ANNOTATION)
+            .cloned()
+            .unwrap_or_default(),
+        api_url: api_url.to_owned(),
     }
 }
 
 /// Who a Secret belongs to, for a sentence.
-pub(super) fn owner(live: &Secret) -> String {
-    let controller = live.owner_references().iter().find(|reference| reference.controller == Some(true));
+pub(super) fn owner(live: &Secret, resource: &Facts) -> String {
+    let controller = live
+        .owner_references()
+        .iter()
+        .find(|reference| reference.controller == Some(true));
     if let Some(owner) = live.annotations().get(OWNER_ANNOTATION) {
-        return owner.clone();
+        let of_this_name = *owner == owner_name(resource);
+        return if of_this_name {
+            format!("an earlier {owner}")
+        } else {
+            owner.clone()
+        };
     }
     match (controller, live.labels().get(MANAGED_BY_LABEL)) {
         (Some(reference), _) => format!("{}/{}", reference.kind, reference.name),
@@ -110,7 +134,10 @@ fn as_written(live: &Secret, resource: &Facts, template: &SecretTemplate) -> boo
         && live.type_.as_deref() == Some(type_name(template))
         && contains(live.labels(), &labels(template))
         && contains(live.annotations(), &annotations(resource, template))
-        && live.owner_references().iter().any(|reference| reference.uid == resource.uid)
+        && live
+            .owner_references()
+            .iter()
+            .any(|reference| reference.uid == resource.uid)
 }
 
 fn contains(present: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
@@ -126,8 +153,12 @@ fn labels(template: &SecretTemplate) -> BTreeMap<String, String> {
 fn annotations(resource: &Facts, template: &SecretTemplate) -> BTreeMap<String, String> {
     let mut annotations = template.annotations.clone();
     annotations.insert(OWNER_UID_ANNOTATION.to_owned(), resource.uid.clone());
-    annotations.insert(OWNER_ANNOTATION.to_owned(), format!("{}/{}", ClientApplication::kind(&()), resource.name));
+    annotations.insert(OWNER_ANNOTATION.to_owned(), owner_name(resource));
     annotations
+}
+
+fn owner_name(resource: &Facts) -> String {
+    format!("{}/{}", ClientApplication::kind(&()), resource.name)
 }
 
 fn owner_reference(resource: &Facts) -> OwnerReference {

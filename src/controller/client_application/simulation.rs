@@ -6,8 +6,12 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::desired;
 use super::plan::{Policy, plan};
-use super::state::{Evidence, Failure, Learned, Observed, ProviderView, Resource, Search, SecretContent, SecretView, Step};
+use super::state::{
+    Evidence, Failure, Learned, Observed, ProviderView, Resource, Search, SecretContent, SecretView, Step,
+    UsableProvider,
+};
 use crate::api::client_application::{ClientApplicationSpec, ClientApplicationStatus, PublishedSecret};
 use crate::api::conditions;
 use crate::credential::schedule::Backoff;
@@ -18,7 +22,10 @@ const POLICY: Policy = Policy {
     drift_interval: Duration::from_secs(3600),
     creation_settle_time: Duration::from_secs(60),
     release_timeout: Duration::from_secs(120),
-    backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) },
+    backoff: Backoff {
+        first: Duration::from_secs(1),
+        longest: Duration::from_secs(30),
+    },
     denied_pause: Duration::from_secs(600),
 };
 
@@ -100,7 +107,7 @@ impl World {
             created: 0,
             calls: 0,
             failures: 0,
-            provider: ProviderView::Ready { organization_id: "org".into() },
+            provider: ProviderView::Ready(usable_provider()),
             ended: false,
         }
     }
@@ -118,10 +125,17 @@ impl World {
     }
 
     fn observe(&self) -> Observed {
-        let secret = self.secret.as_ref().map_or(SecretView::Absent, |(_, generation)| SecretView::Ours {
-            published: self.published(*generation),
-            content: if *generation == self.generation { SecretContent::Current } else { SecretContent::Outdated },
-        });
+        let secret = self
+            .secret
+            .as_ref()
+            .map_or(SecretView::Absent, |(_, generation)| SecretView::Ours {
+                published: self.published(*generation),
+                content: if *generation == self.generation {
+                    SecretContent::Current
+                } else {
+                    SecretContent::Outdated
+                },
+            });
         Observed {
             resource: self.resource(),
             spec: self.spec.clone(),
@@ -137,12 +151,34 @@ impl World {
 
     fn published(&self, generation: i64) -> PublishedSecret {
         let resource_version = self.versions.to_string();
-        PublishedSecret { name: "payments".into(), uid: "secret-1".into(), resource_version, generation }
+        let digest = |key: &String| {
+            let application = Application {
+                id: "application-1".into(),
+                client_id: "client-1".into(),
+                api_key: key.clone().into(),
+                metadata: ApplicationMetadata::default(),
+            };
+            desired::content_digest(&self.resource(), &self.spec, &usable_provider(), &application)
+        };
+        PublishedSecret {
+            name: "payments".into(),
+            uid: "secret-1".into(),
+            resource_version,
+            generation,
+            content_digest: self
+                .secret
+                .as_ref()
+                .and_then(|(key, _)| digest(key))
+                .unwrap_or_default(),
+            api_url: "https://api.example/v3".into(),
+        }
     }
 
     fn pass_time(&mut self, span: Duration) {
         self.now += SignedDuration::try_from(span).unwrap();
-        let (due, late) = std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= self.now);
+        let (due, late) = std::mem::take(&mut self.late)
+            .into_iter()
+            .partition(|(at, _)| *at <= self.now);
         self.late = late;
         let due: Vec<(Timestamp, ApplicationMetadata)> = due;
         for (_, metadata) in due {
@@ -195,9 +231,18 @@ impl World {
     ) -> Result<Option<Evidence>, CallError> {
         let calls_provider = matches!(
             step,
-            Step::FindMarked { .. } | Step::Create(_) | Step::Read(_) | Step::Update(..) | Step::Probe(_) | Step::Release(..)
+            Step::FindMarked { .. }
+                | Step::Create(_)
+                | Step::Read(_)
+                | Step::Update(..)
+                | Step::Probe(_)
+                | Step::Release(..)
         );
-        let error = |kind| CallError { operation: "call", kind, message: "no".into() };
+        let error = |kind| CallError {
+            operation: "call",
+            kind,
+            message: "no".into(),
+        };
         self.calls += usize::from(calls_provider);
         match fault {
             Fault::KilledBefore => return Ok(None),
@@ -208,13 +253,16 @@ impl World {
             _ if !calls_provider => {}
             Fault::Unavailable => return Err(error(ErrorKind::Unavailable)),
             Fault::Throttled => {
-                return Err(error(ErrorKind::Throttled { retry_after: Some(Duration::from_secs(30)) }));
+                return Err(error(ErrorKind::Throttled {
+                    retry_after: Some(Duration::from_secs(30)),
+                }));
             }
             Fault::LostBefore => return Err(error(ErrorKind::Unknown)),
             Fault::LostAfter(seconds) => {
                 match step {
                     Step::Create(metadata) => {
-                        self.late.push((self.now + SignedDuration::from_secs(seconds.into()), metadata));
+                        self.late
+                            .push((self.now + SignedDuration::from_secs(seconds.into()), metadata));
                         self.pass_time(Duration::ZERO);
                     }
                     step => drop(self.take_effect(step, status)),
@@ -238,13 +286,21 @@ impl World {
             }
             Step::FindMarked { .. } => {
                 let own = self.resource().mark();
-                let found = self.applications.iter().find(|application| mark_of(application) == Some(own.clone()));
-                Evidence::Searched(found.map_or(Search::Nothing, |application| Search::Mine(application.id.clone())))
+                let found = self
+                    .applications
+                    .iter()
+                    .find(|application| mark_of(application) == Some(own.clone()));
+                Evidence::Searched(found.map_or(Search::Nothing, |application| {
+                    Search::Mine(application.id.clone())
+                }))
             }
             Step::Create(metadata) => Evidence::Created(self.make(metadata)),
-            Step::Read(id) => {
-                Evidence::Read(self.applications.iter().find(|application| application.id == id).cloned())
-            }
+            Step::Read(id) => Evidence::Read(
+                self.applications
+                    .iter()
+                    .find(|application| application.id == id)
+                    .cloned(),
+            ),
             Step::Update(id, changes) => Evidence::Updated(self.change(&id, changes)),
             Step::Release(id, changes) => {
                 self.change(&id, changes);
@@ -267,7 +323,11 @@ impl World {
     }
 
     fn change(&mut self, id: &str, changes: ApplicationMetadata) -> Application {
-        let application = self.applications.iter_mut().find(|application| application.id == id).unwrap();
+        let application = self
+            .applications
+            .iter_mut()
+            .find(|application| application.id == id)
+            .unwrap();
         let record = &mut application.metadata;
         record.name = changes.name.or(record.name.take());
         record.description = changes.description.or(record.description.take());
@@ -281,8 +341,13 @@ impl World {
             match self.run(script) {
                 _ if self.ended => return,
                 Ended::Killed => {}
-                Ended::Pass { wake } if self.is_ready() && self.status.applied_generation == Some(self.generation) => {
-                    assert!(wake.is_some_and(|wake| wake >= Duration::from_secs(60)), "hot loop: {wake:?}");
+                Ended::Pass { wake }
+                    if self.is_ready() && self.status.applied_generation == Some(self.generation) =>
+                {
+                    assert!(
+                        wake.is_some_and(|wake| wake >= Duration::from_secs(60)),
+                        "hot loop: {wake:?}"
+                    );
                     return;
                 }
                 Ended::Pass { wake } => self.pass_time(wake.expect("a wake while something is left to do")),
@@ -293,6 +358,14 @@ impl World {
 
     fn is_ready(&self) -> bool {
         conditions::find(&self.status.conditions, "Ready").is_some_and(|ready| ready.status == "True")
+    }
+}
+
+fn usable_provider() -> UsableProvider {
+    UsableProvider {
+        organization_id: "org".into(),
+        api_url: "https://api.example/v3".into(),
+        allows_adoption: true,
     }
 }
 

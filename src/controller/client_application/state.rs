@@ -71,6 +71,8 @@ pub enum ProviderView {
     Missing,
     /// It is shared, and this namespace is not among those it allows.
     NotAllowed,
+    /// It is shared, and the operator was told not to look after shared providers.
+    TurnedOff,
     /// It cannot be used now.
     NotReady {
         /// Reason of its `Ready` condition.
@@ -79,18 +81,26 @@ pub enum ProviderView {
         message: String,
     },
     /// It can be used.
-    Ready {
-        /// The organization's identifier.
-        organization_id: String,
-    },
+    Ready(UsableProvider),
+}
+
+/// What a resource needs to know of a provider that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsableProvider {
+    /// The organization's identifier.
+    pub organization_id: String,
+    /// The address of the API that workloads call.
+    pub api_url: String,
+    /// Whether this namespace may adopt applications.
+    pub allows_adoption: bool,
 }
 
 impl ProviderView {
-    /// The identifier of the organization, where the provider can be used.
+    /// The provider, where it can be used.
     #[must_use]
-    pub fn organization_id(&self) -> Option<&str> {
+    pub fn usable(&self) -> Option<&UsableProvider> {
         match self {
-            Self::Ready { organization_id } => Some(organization_id),
+            Self::Ready(usable) => Some(usable),
             _ => None,
         }
     }
@@ -130,13 +140,25 @@ impl SecretView {
     /// The Secret is as the spec wants it.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        matches!(self, Self::Ours { content: SecretContent::Current, .. })
+        matches!(
+            self,
+            Self::Ours {
+                content: SecretContent::Current,
+                ..
+            }
+        )
     }
 
     /// What workloads read from it is what was written.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        matches!(self, Self::Ours { content: SecretContent::Current | SecretContent::Outdated, .. })
+        matches!(
+            self,
+            Self::Ours {
+                content: SecretContent::Current | SecretContent::Outdated,
+                ..
+            }
+        )
     }
 }
 
@@ -314,7 +336,10 @@ impl Observed {
                 self.learned.updated = true;
             }
             Evidence::SecretWritten(published) => {
-                self.secret = SecretView::Ours { published, content: SecretContent::Current };
+                self.secret = SecretView::Ours {
+                    published,
+                    content: SecretContent::Current,
+                };
                 self.learned.published = true;
             }
             Evidence::SecretForeign { owner } => self.secret = SecretView::Foreign { owner },

@@ -10,6 +10,7 @@ use super::desired;
 use super::plan::{Plan, Policy, plan};
 use super::state::{
     Failure, Learned, Observed, ProviderView, Resource, Search, SecretContent, SecretView, Step, StepKind,
+    UsableProvider,
 };
 use crate::api::client_application::{ClientApplicationStatus, PendingCreation, PublishedSecret};
 use crate::api::conditions;
@@ -21,7 +22,10 @@ const POLICY: Policy = Policy {
     drift_interval: Duration::from_secs(3600),
     creation_settle_time: Duration::from_secs(60),
     release_timeout: Duration::from_secs(120),
-    backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) },
+    backoff: Backoff {
+        first: Duration::from_secs(1),
+        longest: Duration::from_secs(300),
+    },
     denied_pause: Duration::from_secs(600),
 };
 
@@ -29,12 +33,23 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
 }
 
+fn usable(allows_adoption: bool) -> ProviderView {
+    ProviderView::Ready(UsableProvider {
+        organization_id: "org".into(),
+        api_url: "https://api.example/v3".into(),
+        allows_adoption,
+    })
+}
+
 fn new_resource(spec: Value) -> Observed {
     let mut whole = json!({
         "providerRef": {"kind": "ClusterIdentityProvider", "name": "didit"},
         "secret": {"name": "payments-didit"},
     });
-    whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+    whole
+        .as_object_mut()
+        .unwrap()
+        .extend(spec.as_object().unwrap().clone());
     Observed {
         resource: Resource {
             namespace: "shop".into(),
@@ -47,7 +62,7 @@ fn new_resource(spec: Value) -> Observed {
         },
         spec: serde_json::from_value(whole).unwrap(),
         status: ClientApplicationStatus::default(),
-        provider: ProviderView::Ready { organization_id: "org".into() },
+        provider: usable(true),
         secret: SecretView::Absent,
         rival: None,
         learned: Learned::default(),
@@ -57,11 +72,16 @@ fn new_resource(spec: Value) -> Observed {
 }
 
 fn ours(content: SecretContent) -> SecretView {
+    let observed = new_resource(json!({}));
+    let provider = observed.provider.usable().unwrap();
+    let digest = desired::content_digest(&observed.resource, &observed.spec, provider, &record(None));
     let published = PublishedSecret {
         name: "payments-didit".into(),
         uid: "secret-1".into(),
         resource_version: "7".into(),
         generation: 1,
+        content_digest: digest.unwrap(),
+        api_url: "https://api.example/v3".into(),
     };
     SecretView::Ours { published, content }
 }
@@ -70,6 +90,7 @@ fn provisioned() -> Observed {
     let mut observed = new_resource(json!({}));
     observed.status.application_id = Some("app-1".into());
     observed.status.client_id = Some("client-1".into());
+    observed.status.organization_id = Some("org".into());
     observed.secret = ours(SecretContent::Current);
     observed
 }
@@ -79,13 +100,23 @@ fn record(description: Option<&str>) -> Application {
         id: "app-1".into(),
         client_id: "client-1".into(),
         api_key: "sk_test_secret".to_owned().into(),
-        metadata: ApplicationMetadata { description: description.map(str::to_owned), ..ApplicationMetadata::default() },
+        metadata: ApplicationMetadata {
+            description: description.map(str::to_owned),
+            ..ApplicationMetadata::default()
+        },
     }
 }
 
 fn failing(mut observed: Observed, kind: ErrorKind) -> Observed {
-    let error = CallError { operation: "getApplication", kind, message: "apx.didit.me said no".into() };
-    observed.failure = Some(Failure { step: StepKind::Read, error });
+    let error = CallError {
+        operation: "getApplication",
+        kind,
+        message: "apx.didit.me said no".into(),
+    };
+    observed.failure = Some(Failure {
+        step: StepKind::Read,
+        error,
+    });
     observed
 }
 
@@ -93,29 +124,73 @@ fn failing(mut observed: Observed, kind: ErrorKind) -> Observed {
 fn says(observed: &Observed, type_: &str, status: &str, reason: &str, sentence: &str) -> Plan {
     let planned = plan(observed, &POLICY, now());
     let condition = conditions::find(&planned.status.conditions, type_).unwrap();
-    assert_eq!((condition.status.as_str(), condition.reason.as_str()), (status, reason), "{}", condition.message);
-    assert!(condition.message.contains(sentence), "{:?} does not say {sentence:?}", condition.message);
-    assert!(planned.step.is_none(), "something is done all the same: {:?}", planned.step);
+    assert_eq!(
+        (condition.status.as_str(), condition.reason.as_str()),
+        (status, reason),
+        "{}",
+        condition.message
+    );
+    assert!(
+        condition.message.contains(sentence),
+        "{:?} does not say {sentence:?}",
+        condition.message
+    );
+    assert!(
+        planned.step.is_none(),
+        "something is done all the same: {:?}",
+        planned.step
+    );
     assert_eq!(planned.status.observed_generation, Some(1));
     planned
 }
 
 #[track_caller]
 fn ready(planned: &Plan, expected: &str) {
-    assert_eq!(conditions::find(&planned.status.conditions, "Ready").unwrap().status, expected);
+    assert_eq!(
+        conditions::find(&planned.status.conditions, "Ready")
+            .unwrap()
+            .status,
+        expected
+    );
 }
 
 #[test]
 fn a_provider_that_cannot_be_used_is_named_with_what_to_do() {
-    let view = |provider| Observed { provider, ..new_resource(json!({})) };
+    let view = |provider| Observed {
+        provider,
+        ..new_resource(json!({}))
+    };
     for (observed, reason, sentence) in [
-        (view(ProviderView::Missing), "ProviderNotFound", "ClusterIdentityProvider didit does not exist. Create it, or correct spec.providerRef"),
-        (view(ProviderView::NotAllowed), "NamespaceNotAllowed", "does not allow namespace shop. Ask its administrator to add the namespace to spec.allowedNamespaces"),
-        (view(ProviderView::NotReady { reason: "LoginRefused".into(), message: "wrong password".into() }), "LoginRefused", "ClusterIdentityProvider didit is not ready: wrong password"),
+        (
+            view(ProviderView::Missing),
+            "ProviderNotFound",
+            "ClusterIdentityProvider didit does not exist. Create it, or correct spec.providerRef",
+        ),
+        (
+            view(ProviderView::NotAllowed),
+            "NamespaceNotAllowed",
+            "does not allow namespace shop. Ask its administrator to add the namespace to spec.allowedNamespaces",
+        ),
+        (
+            view(ProviderView::NotReady {
+                reason: "LoginRefused".into(),
+                message: "wrong password".into(),
+            }),
+            "LoginRefused",
+            "ClusterIdentityProvider didit is not ready (LoginRefused). Its status tells its administrator why",
+        ),
+        (
+            view(ProviderView::TurnedOff),
+            "SharedProvidersTurnedOff",
+            "does not look after ClusterIdentityProviders",
+        ),
     ] {
         let planned = says(&observed, "ProviderReady", "False", reason, sentence);
         says(&observed, "Ready", "False", reason, sentence);
-        assert!(planned.wake.is_some_and(|wake| wake >= Duration::from_secs(60)), "a change wakes it, not a timer");
+        assert!(
+            planned.wake.is_some_and(|wake| wake >= Duration::from_secs(60)),
+            "a change wakes it, not a timer"
+        );
     }
 }
 
@@ -124,37 +199,91 @@ fn a_secret_of_somebody_else_is_refused_before_anything_else_is_looked_at() {
     let mut observed = new_resource(json!({}));
     observed.provider = ProviderView::Missing;
     observed.resource.has_finalizer = false;
-    observed.secret = SecretView::Foreign { owner: "Certificate/shop-tls".into() };
-    says(&observed, "SecretSynced", "False", "SecretConflict", "Secret payments-didit belongs to Certificate/shop-tls and is not touched");
+    observed.secret = SecretView::Foreign {
+        owner: "Certificate/shop-tls".into(),
+    };
+    says(
+        &observed,
+        "SecretSynced",
+        "False",
+        "SecretConflict",
+        "Secret payments-didit belongs to Certificate/shop-tls and is not touched",
+    );
 
     observed.secret = SecretView::Absent;
     observed.rival = Some("billing".into());
-    says(&observed, "SecretSynced", "False", "SecretClaimed", "is claimed by ClientApplication billing, which is older");
+    says(
+        &observed,
+        "SecretSynced",
+        "False",
+        "SecretClaimed",
+        "is claimed by ClientApplication billing, which is older",
+    );
 }
 
 #[test]
 fn a_younger_claim_does_not_lose_a_secret_that_it_holds() {
-    let observed = Observed { rival: Some("billing".into()), ..provisioned() };
-    assert!(matches!(plan(&observed, &POLICY, now()).step, Some(Step::Read(_))));
+    let observed = Observed {
+        rival: Some("billing".into()),
+        ..provisioned()
+    };
+    assert!(matches!(
+        plan(&observed, &POLICY, now()).step,
+        Some(Step::Read(_))
+    ));
 }
 
 #[test]
 fn ready_stays_true_while_the_published_credentials_are_valid() {
     for (kind, type_, reason) in [
         (ErrorKind::Unavailable, "ProviderReady", "Unavailable"),
-        (ErrorKind::Throttled { retry_after: Some(Duration::from_secs(30)) }, "ProviderReady", "Throttled"),
+        (
+            ErrorKind::Throttled {
+                retry_after: Some(Duration::from_secs(30)),
+            },
+            "ProviderReady",
+            "Throttled",
+        ),
         (ErrorKind::Unauthorized, "ProviderReady", "Unauthorized"),
-        (ErrorKind::Braked { reason: BrakeReason::LoginRefused, until: now() }, "ProviderReady", "CredentialsRefused"),
-        (ErrorKind::Misconfigured { reason: "OrganizationAmbiguous" }, "ProviderReady", "OrganizationAmbiguous"),
+        (
+            ErrorKind::Braked {
+                reason: BrakeReason::LoginRefused,
+                until: now(),
+            },
+            "ProviderReady",
+            "CredentialsRefused",
+        ),
+        (
+            ErrorKind::Misconfigured {
+                reason: "OrganizationAmbiguous",
+            },
+            "ProviderReady",
+            "OrganizationAmbiguous",
+        ),
         (ErrorKind::Forbidden, "Provisioned", "Forbidden"),
         (ErrorKind::NotFound, "Provisioned", "NotFound"),
         (ErrorKind::Rejected, "Provisioned", "Rejected"),
     ] {
-        let planned = says(&failing(provisioned(), kind), type_, "False", reason, "getApplication: apx.didit.me said no");
+        let planned = says(
+            &failing(provisioned(), kind),
+            type_,
+            "False",
+            reason,
+            "getApplication: apx.didit.me said no",
+        );
         ready(&planned, "True");
     }
-    for (kind, reason) in [(ErrorKind::Unknown, "OutcomeUnknown"), (ErrorKind::Malformed, "UnexpectedAnswer")] {
-        let planned = says(&failing(provisioned(), kind), "Provisioned", "Unknown", reason, "apx.didit.me said no");
+    for (kind, reason) in [
+        (ErrorKind::Unknown, "OutcomeUnknown"),
+        (ErrorKind::Malformed, "UnexpectedAnswer"),
+    ] {
+        let planned = says(
+            &failing(provisioned(), kind),
+            "Provisioned",
+            "Unknown",
+            reason,
+            "apx.didit.me said no",
+        );
         ready(&planned, "True");
     }
 }
@@ -163,16 +292,33 @@ fn ready_stays_true_while_the_published_credentials_are_valid() {
 fn without_a_valid_secret_ready_is_false_and_gives_the_reason() {
     let mut observed = failing(provisioned(), ErrorKind::Unavailable);
     observed.secret = SecretView::Absent;
-    says(&observed, "Ready", "False", "Unavailable", "apx.didit.me said no. Trying again");
+    says(
+        &observed,
+        "Ready",
+        "False",
+        "Unavailable",
+        "apx.didit.me said no. Trying again",
+    );
     observed.secret = ours(SecretContent::Edited);
-    let planned = says(&observed, "SecretSynced", "False", "SecretEdited", "was changed by somebody else");
+    let planned = says(
+        &observed,
+        "SecretSynced",
+        "False",
+        "SecretEdited",
+        "was changed by somebody else",
+    );
     ready(&planned, "False");
 }
 
 #[test]
 fn pauses_fit_the_failure() {
     let wake = |kind| plan(&failing(provisioned(), kind), &POLICY, now()).wake.unwrap();
-    assert_eq!(wake(ErrorKind::Throttled { retry_after: Some(Duration::from_secs(30)) }), Duration::from_secs(30));
+    assert_eq!(
+        wake(ErrorKind::Throttled {
+            retry_after: Some(Duration::from_secs(30))
+        }),
+        Duration::from_secs(30)
+    );
     assert!(wake(ErrorKind::Unavailable) <= Duration::from_secs(1));
     assert_eq!(wake(ErrorKind::Forbidden), Duration::from_secs(600));
     let mut observed = failing(provisioned(), ErrorKind::Unavailable);
@@ -184,57 +330,111 @@ fn pauses_fit_the_failure() {
 fn an_application_that_is_gone_is_not_replaced_by_itself() {
     let mut observed = provisioned();
     observed.learned.gone = true;
-    let planned = says(&observed, "Provisioned", "False", "ApplicationMissing", "no longer knows application app-1. The Secret is left as it is");
+    let planned = says(
+        &observed,
+        "Provisioned",
+        "False",
+        "ApplicationMissing",
+        "no longer knows application app-1. The Secret is left as it is",
+    );
     ready(&planned, "False");
 }
 
 #[test]
 fn an_application_that_somebody_else_holds_is_left_to_them() {
-    let holder = Mark { cluster: "cluster-2".into(), namespace: "a".into(), name: "b".into(), uid: "c".into() };
+    let holder = Mark {
+        cluster: "cluster-2".into(),
+        namespace: "a".into(),
+        name: "b".into(),
+        uid: "c".into(),
+    };
     let mut observed = new_resource(json!({"adopt": {"applicationId": "app-1"}}));
     observed.learned.application = Some(record(Some(&holder.to_string())));
-    says(&observed, "Provisioned", "False", "ApplicationHeld", "application app-1 is held by ClientApplication a/b of cluster cluster-2");
+    says(
+        &observed,
+        "Provisioned",
+        "False",
+        "ApplicationHeld",
+        "application app-1 is held by a ClientApplication of another namespace or cluster",
+    );
 }
 
 #[test]
 fn an_unknown_application_is_not_adopted() {
     let mut observed = new_resource(json!({"adopt": {"applicationId": "app-9"}}));
     observed.learned.gone = true;
-    says(&observed, "Provisioned", "False", "ApplicationNotFound", "spec.adopt.applicationId: the account sees no application app-9");
+    says(
+        &observed,
+        "Provisioned",
+        "False",
+        "ApplicationNotFound",
+        "spec.adopt.applicationId: the account sees no application app-9",
+    );
 }
 
 #[test]
 fn an_adopted_application_of_an_earlier_resource_of_this_name_is_marked_anew() {
     let mut observed = new_resource(json!({"adopt": {"applicationId": "app-1"}}));
-    let earlier = Mark { uid: "uid-0".into(), ..observed.resource.mark() };
+    let earlier = Mark {
+        uid: "uid-0".into(),
+        ..observed.resource.mark()
+    };
     observed.learned.application = Some(record(Some(&mark::compose("Checkout", &earlier))));
-    let Some(Step::Update(_, changes)) = plan(&observed, &POLICY, now()).step else { panic!("no update") };
-    assert_eq!(changes.description, Some(mark::compose("Checkout", &observed.resource.mark())));
+    let Some(Step::Update(_, changes)) = plan(&observed, &POLICY, now()).step else {
+        panic!("no update")
+    };
+    assert_eq!(
+        changes.description,
+        Some(mark::compose("Checkout", &observed.resource.mark()))
+    );
 }
 
 #[test]
 fn an_application_left_by_an_earlier_resource_of_this_name_is_neither_taken_nor_doubled() {
     let mut observed = new_resource(json!({}));
     observed.learned.search = Search::Predecessor("app-7".into());
-    says(&observed, "Provisioned", "False", "ApplicationOfEarlierResource", "Set spec.adopt.applicationId to app-7 to take it");
+    says(
+        &observed,
+        "Provisioned",
+        "False",
+        "ApplicationOfEarlierResource",
+        "Set spec.adopt.applicationId to app-7 to take it",
+    );
 }
 
 #[test]
 fn a_data_location_that_differs_cannot_be_mended() {
-    let mut observed = new_resource(json!({"adopt": {"applicationId": "app-1"}, "didit": {"dataLocation": "eu"}}));
+    let mut observed =
+        new_resource(json!({"adopt": {"applicationId": "app-1"}, "didit": {"dataLocation": "eu"}}));
     let mut application = record(None);
     application.metadata.data_location = Some("au".into());
     observed.learned.application = Some(application);
-    says(&observed, "Provisioned", "False", "DataLocationDiffers", "differs from the application's, which is au");
+    says(
+        &observed,
+        "Provisioned",
+        "False",
+        "DataLocationDiffers",
+        "differs from the application's, which is au",
+    );
 }
 
 #[test]
 fn after_a_creation_of_unknown_outcome_no_other_is_tried_before_it_must_have_settled() {
     let mut observed = new_resource(json!({}));
     let recorded_time = Time(now() - SignedDuration::from_secs(20));
-    observed.status.pending_creation = Some(PendingCreation { display_name: "payments".into(), recorded_time });
+    observed.status.pending_creation = Some(PendingCreation {
+        display_name: "payments".into(),
+        organization_id: "org".into(),
+        recorded_time,
+    });
     observed.learned.search = Search::Nothing;
-    let planned = says(&observed, "Provisioned", "Unknown", "CreationUnconfirmed", "again in 40 seconds");
+    let planned = says(
+        &observed,
+        "Provisioned",
+        "Unknown",
+        "CreationUnconfirmed",
+        "again in 40 seconds",
+    );
     assert_eq!(planned.wake, Some(Duration::from_secs(40)));
 }
 
@@ -244,15 +444,174 @@ fn the_intent_is_recorded_before_the_application_is_made() {
     observed.learned.search = Search::Nothing;
     let planned = plan(&observed, &POLICY, now());
     assert!(matches!(planned.step, Some(Step::RecordStatus)));
-    assert_eq!(planned.status.pending_creation.as_ref().unwrap().display_name, "payments");
+    assert_eq!(
+        planned.status.pending_creation.as_ref().unwrap().display_name,
+        "payments"
+    );
+}
+
+#[test]
+fn a_name_that_was_refused_is_not_used_again_once_it_is_corrected() {
+    let mut observed = new_resource(json!({"displayName": "corrected"}));
+    observed.status.pending_creation = Some(PendingCreation {
+        display_name: "refused".into(),
+        organization_id: "org".into(),
+        recorded_time: Time(now() - SignedDuration::from_secs(600)),
+    });
+    observed.learned.search = Search::Nothing;
+    let planned = plan(&observed, &POLICY, now());
+    assert_eq!(planned.status.pending_creation.unwrap().display_name, "corrected");
+}
+
+#[test]
+fn a_creation_that_certainly_failed_leaves_nothing_to_wait_for() {
+    let mut observed = failing(new_resource(json!({})), ErrorKind::Rejected);
+    observed.failure.as_mut().unwrap().step = StepKind::Create;
+    observed.learned.intent_recorded = true;
+    observed.status.pending_creation = Some(PendingCreation {
+        display_name: "payments".into(),
+        organization_id: "org".into(),
+        recorded_time: Time(now()),
+    });
+    assert_eq!(plan(&observed, &POLICY, now()).status.pending_creation, None);
+    observed.failure.as_mut().unwrap().error.kind = ErrorKind::Unknown;
+    assert!(plan(&observed, &POLICY, now()).status.pending_creation.is_some());
+}
+
+#[test]
+fn a_key_that_changed_at_the_identity_api_is_written() {
+    let mut observed = provisioned();
+    let mut application = record(Some(&observed.resource.mark().to_string()));
+    application.api_key = "sk_test_rotated".to_owned().into();
+    observed.learned.application = Some(application);
+    assert!(matches!(
+        plan(&observed, &POLICY, now()).step,
+        Some(Step::WriteSecret(_))
+    ));
+}
+
+#[test]
+fn another_address_of_the_api_is_written() {
+    let mut observed = provisioned();
+    observed.status.applied_generation = Some(1);
+    let ProviderView::Ready(usable) = &mut observed.provider else {
+        panic!("not usable")
+    };
+    usable.api_url = "https://other.example/v3".into();
+    assert!(matches!(
+        plan(&observed, &POLICY, now()).step,
+        Some(Step::Read(_))
+    ));
+    observed.learned.application = Some(record(Some(&observed.resource.mark().to_string())));
+    assert!(matches!(
+        plan(&observed, &POLICY, now()).step,
+        Some(Step::WriteSecret(_))
+    ));
+}
+
+#[test]
+fn another_organization_of_the_provider_does_not_make_an_application_look_lost() {
+    let mut observed = provisioned();
+    observed.status.organization_id = Some("another".into());
+    let planned = says(
+        &observed,
+        "ProviderReady",
+        "False",
+        "OrganizationChanged",
+        "application app-1 belongs to organization another",
+    );
+    ready(&planned, "True");
+}
+
+#[test]
+fn a_shared_provider_allows_adoption_only_when_it_says_so() {
+    let mut observed = new_resource(json!({"adopt": {"applicationId": "app-1"}}));
+    observed.provider = usable(false);
+    says(
+        &observed,
+        "Provisioned",
+        "False",
+        "AdoptionNotAllowed",
+        "Ask its administrator to set spec.allowAdoption",
+    );
+}
+
+#[test]
+fn a_spec_that_is_not_applied_is_not_called_provisioned() {
+    let mut observed = failing(provisioned(), ErrorKind::Unavailable);
+    observed.status.applied_generation = Some(0);
+    let planned = says(
+        &observed,
+        "Provisioned",
+        "Unknown",
+        "NotApplied",
+        "the spec has changed and is not applied yet: getApplication: apx.didit.me said no",
+    );
+    ready(&planned, "True");
+}
+
+#[test]
+fn bad_news_of_a_key_outlives_an_answer_that_says_nothing() {
+    let mut observed = provisioned();
+    observed.learned.application = Some(record(Some(&observed.resource.mark().to_string())));
+    observed.learned.verdict = Some(Ok(KeyVerdict::Refused {
+        message: "expired".into(),
+    }));
+    observed.status = plan(&observed, &POLICY, now()).status;
+    let error = CallError {
+        operation: "getBalance",
+        kind: ErrorKind::Unavailable,
+        message: "no answer".into(),
+    };
+    observed.learned.verdict = Some(Err(error));
+    let planned = says(&observed, "KeyAccepted", "False", "KeyRefused", "expired");
+    ready(&planned, "False");
+    assert!(planned.wake.unwrap() <= POLICY.denied_pause);
+}
+
+#[test]
+fn an_application_that_is_gone_stays_bad_news_while_the_provider_is_away() {
+    let mut observed = provisioned();
+    observed.learned.gone = true;
+    observed.status = plan(&observed, &POLICY, now()).status;
+    observed.learned.gone = false;
+    observed.provider = ProviderView::Missing;
+    ready(&plan(&observed, &POLICY, now()), "False");
+}
+
+#[test]
+fn a_repair_that_failed_is_tried_again_before_the_next_check() {
+    let mut observed = failing(provisioned(), ErrorKind::Unavailable);
+    observed.learned.application = Some(record(None));
+    assert_eq!(plan(&observed, &POLICY, now()).status.last_checked_time, None);
+}
+
+#[test]
+fn a_retry_after_of_zero_does_not_switch_the_backoff_off() {
+    let mut observed = failing(
+        provisioned(),
+        ErrorKind::Throttled {
+            retry_after: Some(Duration::ZERO),
+        },
+    );
+    observed.earlier_failures = 8;
+    assert!(plan(&observed, &POLICY, now()).wake.unwrap() > Duration::from_secs(60));
 }
 
 #[test]
 fn a_refused_key_is_not_called_ready() {
     let mut observed = provisioned();
     observed.learned.application = Some(record(Some(&observed.resource.mark().to_string())));
-    observed.learned.verdict = Some(Ok(KeyVerdict::Refused { message: "This API key has expired.".into() }));
-    let planned = says(&observed, "KeyAccepted", "False", "KeyRefused", "This API key has expired.");
+    observed.learned.verdict = Some(Ok(KeyVerdict::Refused {
+        message: "This API key has expired.".into(),
+    }));
+    let planned = says(
+        &observed,
+        "KeyAccepted",
+        "False",
+        "KeyRefused",
+        "This API key has expired.",
+    );
     ready(&planned, "False");
 }
 
@@ -260,9 +619,19 @@ fn a_refused_key_is_not_called_ready() {
 fn a_key_that_could_not_be_checked_is_no_reason_to_doubt_it() {
     let mut observed = provisioned();
     observed.learned.application = Some(record(Some(&observed.resource.mark().to_string())));
-    let error = CallError { operation: "getBalance", kind: ErrorKind::Unavailable, message: "no answer".into() };
+    let error = CallError {
+        operation: "getBalance",
+        kind: ErrorKind::Unavailable,
+        message: "no answer".into(),
+    };
     observed.learned.verdict = Some(Err(error));
-    let planned = says(&observed, "KeyAccepted", "Unknown", "NotChecked", "getBalance: no answer");
+    let planned = says(
+        &observed,
+        "KeyAccepted",
+        "Unknown",
+        "NotChecked",
+        "getBalance: no answer",
+    );
     ready(&planned, "True");
 }
 
@@ -271,14 +640,26 @@ fn a_secret_that_kubernetes_does_not_take_is_said() {
     let mut observed = provisioned();
     observed.secret = SecretView::Absent;
     observed.learned.secret_refused = Some("exceeded quota: secrets".into());
-    says(&observed, "SecretSynced", "False", "SecretRefused", "the Kubernetes API does not take Secret payments-didit: exceeded quota: secrets");
+    says(
+        &observed,
+        "SecretSynced",
+        "False",
+        "SecretRefused",
+        "the Kubernetes API does not take Secret payments-didit: exceeded quota: secrets",
+    );
 }
 
 #[test]
 fn a_suspended_resource_does_nothing_and_says_so() {
     let mut observed = provisioned();
     observed.spec.suspend = Some(true);
-    let planned = says(&observed, "Suspended", "True", "Suspended", "spec.suspend is true");
+    let planned = says(
+        &observed,
+        "Suspended",
+        "True",
+        "Suspended",
+        "spec.suspend is true",
+    );
     ready(&planned, "True");
     assert_eq!(planned.wake, None);
 }
@@ -287,14 +668,26 @@ fn a_suspended_resource_does_nothing_and_says_so() {
 fn a_deletion_that_waits_says_how_long_and_then_says_what_is_left() {
     let mut observed = failing(provisioned(), ErrorKind::Unavailable);
     observed.resource.deletion = Some(now() - SignedDuration::from_secs(30));
-    let planned = says(&observed, "ProviderReady", "False", "Unavailable", "Deletion waits for this until 2027-01-15T08:01:30Z at the latest");
+    let planned = says(
+        &observed,
+        "ProviderReady",
+        "False",
+        "Unavailable",
+        "Deletion waits for this until 2027-01-15T08:01:30Z at the latest",
+    );
     assert!(planned.wake.unwrap() <= Duration::from_secs(90));
 
     observed.resource.deletion = Some(now() - SignedDuration::from_secs(120));
-    let Some(Step::RemoveFinalizer { left_behind: Some(said) }) = plan(&observed, &POLICY, now()).step else {
+    let Some(Step::RemoveFinalizer {
+        left_behind: Some(said),
+    }) = plan(&observed, &POLICY, now()).step
+    else {
         panic!("the deletion goes on")
     };
-    assert!(said.starts_with("application app-1 was left at the identity API with Keywright's mark"), "{said}");
+    assert!(
+        said.starts_with("application app-1 was left at the identity API with Keywright's mark"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -308,12 +701,23 @@ fn only_fields_that_are_set_are_compared() {
         description: Some(mark::compose("text from the console", &mark)),
         ..ApplicationMetadata::default()
     };
-    assert_eq!(desired::difference(&observed.resource, &observed.spec, &kept), None);
+    assert_eq!(
+        desired::difference(&observed.resource, &observed.spec, &kept),
+        None
+    );
 
-    let drifted = ApplicationMetadata { redirect_uris: Some(vec![]), description: Some("text from the console".into()), ..kept.clone() };
+    let drifted = ApplicationMetadata {
+        redirect_uris: Some(vec![]),
+        description: Some("text from the console".into()),
+        ..kept.clone()
+    };
     let changes = desired::difference(&observed.resource, &observed.spec, &drifted).unwrap();
     assert_eq!(
         changes,
-        ApplicationMetadata { redirect_uris: kept.redirect_uris, description: kept.description, ..ApplicationMetadata::default() }
+        ApplicationMetadata {
+            redirect_uris: kept.redirect_uris,
+            description: kept.description,
+            ..ApplicationMetadata::default()
+        }
     );
 }

@@ -9,7 +9,9 @@ use kube::{Api, Client, ResourceExt};
 use secrecy::SecretString;
 
 use crate::api::conditions::{Finding, Truth};
-use crate::api::provider::{AUTHENTICATED, AccountSecretReference, DIDIT_API_URL, DIDIT_AUTH_URL, DiditProvider};
+use crate::api::provider::{
+    AUTHENTICATED, AccountSecretReference, DIDIT_API_URL, DIDIT_AUTH_URL, DiditProvider,
+};
 use crate::api::secret::CaBundleSource;
 use crate::controller::ReconcileError;
 use crate::identity::didit::{DiditConfig, OrganizationChoice};
@@ -20,7 +22,7 @@ pub(super) struct Credentials {
     password: SecretString,
     totp_seed: Option<SecretString>,
     ca_bundle: Option<Vec<u8>>,
-    /// Version of the account's Secret: logins are recorded under it.
+    /// Version of the account's Secret, and where it is used: logins are recorded under it.
     pub(super) account_version: String,
     /// Version of everything that was read.
     pub(super) version: String,
@@ -62,7 +64,10 @@ impl Credentials {
 
 /// The Secrets that a provider reads, as (namespace, name).
 pub(super) fn secrets_read(spec: &DiditProvider, namespace: &str) -> HashSet<(String, String)> {
-    let of_ca_bundle = spec.ca_bundle.as_ref().and_then(|source| source.secret_key_ref.as_ref());
+    let of_ca_bundle = spec
+        .ca_bundle
+        .as_ref()
+        .and_then(|source| source.secret_key_ref.as_ref());
     std::iter::once(&spec.account_secret_ref.name)
         .chain(of_ca_bundle.map(|reference| &reference.name))
         .map(|name| (namespace.to_owned(), name.clone()))
@@ -87,14 +92,22 @@ pub(super) async fn load(
             Err(missing) => return Ok(Err(missing)),
         },
     };
-    Ok(account(&secret, reference, namespace, ca_bundle))
+    let auth_url = spec.auth_url.as_deref().unwrap_or(DIDIT_AUTH_URL);
+    Ok(account(&secret, reference, namespace, auth_url, ca_bundle))
 }
 
 type Entries = BTreeMap<String, ByteString>;
 
-async fn secret(client: &Client, namespace: &str, name: &str) -> Result<Option<Versioned<Entries>>, ReconcileError> {
+async fn secret(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Versioned<Entries>>, ReconcileError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let found = api.get_opt(name).await.map_err(ReconcileError::kube("reading a Secret"))?;
+    let found = api
+        .get_opt(name)
+        .await
+        .map_err(ReconcileError::kube("reading a Secret"))?;
     Ok(found.map(|secret| Versioned {
         version: version(&secret),
         value: secret.data.unwrap_or_default(),
@@ -110,27 +123,60 @@ async fn ca_bundle(
         (Some(reference), _) => {
             let found = secret(client, namespace, &reference.name).await?;
             let place = format!("Secret {namespace}/{}", reference.name);
-            (place, &reference.key, found.map(|found| pick(found, |entries, key| entries.remove(key).map(|bytes| bytes.0), &reference.key)))
+            (
+                place,
+                &reference.key,
+                found.map(|found| {
+                    pick(
+                        found,
+                        |entries, key| entries.remove(key).map(|bytes| bytes.0),
+                        &reference.key,
+                    )
+                }),
+            )
         }
         (None, Some(reference)) => {
             let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-            let found = api.get_opt(&reference.name).await.map_err(ReconcileError::kube("reading a ConfigMap"))?;
+            let found = api
+                .get_opt(&reference.name)
+                .await
+                .map_err(ReconcileError::kube("reading a ConfigMap"))?;
             let place = format!("ConfigMap {namespace}/{}", reference.name);
-            let found = found.map(|map| Versioned { version: version(&map), value: map });
-            (place, &reference.key, found.map(|found| pick(found, config_map_entry, &reference.key)))
+            let found = found.map(|map| Versioned {
+                version: version(&map),
+                value: map,
+            });
+            (
+                place,
+                &reference.key,
+                found.map(|found| pick(found, config_map_entry, &reference.key)),
+            )
         }
         (None, None) => {
             let message = "spec.didit.caBundle needs exactly one of secretKeyRef and configMapKeyRef";
-            return Ok(Err(Finding::new(AUTHENTICATED, Truth::False, "InvalidCaBundle", message)));
+            return Ok(Err(Finding::new(
+                AUTHENTICATED,
+                Truth::False,
+                "InvalidCaBundle",
+                message,
+            )));
         }
     };
     let problem = match found {
-        Some(Versioned { value: Some(value), version }) => return Ok(Ok(Versioned { value, version })),
+        Some(Versioned {
+            value: Some(value),
+            version,
+        }) => return Ok(Ok(Versioned { value, version })),
         Some(Versioned { value: None, .. }) => format!("{place} has no key {key:?}"),
         None => format!("{place} does not exist"),
     };
     let message = format!("spec.didit.caBundle: {problem}. Put the CA certificates there in PEM form");
-    Ok(Err(Finding::new(AUTHENTICATED, Truth::False, "CaBundleNotFound", message)))
+    Ok(Err(Finding::new(
+        AUTHENTICATED,
+        Truth::False,
+        "CaBundleNotFound",
+        message,
+    )))
 }
 
 fn pick<T>(
@@ -138,16 +184,27 @@ fn pick<T>(
     entry: impl FnOnce(&mut T, &str) -> Option<Vec<u8>>,
     key: &str,
 ) -> Versioned<Option<Vec<u8>>> {
-    Versioned { value: entry(&mut found.value, key), version: found.version }
+    Versioned {
+        value: entry(&mut found.value, key),
+        version: found.version,
+    }
 }
 
 fn config_map_entry(map: &mut ConfigMap, key: &str) -> Option<Vec<u8>> {
-    let text = map.data.as_mut().and_then(|data| data.remove(key)).map(String::into_bytes);
+    let text = map
+        .data
+        .as_mut()
+        .and_then(|data| data.remove(key))
+        .map(String::into_bytes);
     text.or_else(|| map.binary_data.as_mut()?.remove(key).map(|bytes| bytes.0))
 }
 
 fn version(object: &impl ResourceExt) -> String {
-    format!("{}/{}", object.uid().unwrap_or_default(), object.resource_version().unwrap_or_default())
+    format!(
+        "{}/{}",
+        object.uid().unwrap_or_default(),
+        object.resource_version().unwrap_or_default()
+    )
 }
 
 /// Takes the account out of its Secret.
@@ -155,6 +212,7 @@ fn account(
     secret: &Versioned<Entries>,
     reference: &AccountSecretReference,
     namespace: &str,
+    auth_url: &str,
     ca_bundle: Option<Versioned<Vec<u8>>>,
 ) -> Result<Credentials, Unusable> {
     let keys = reference.keys.clone().unwrap_or_default();
@@ -165,17 +223,23 @@ fn account(
         Some(Err(_)) => Err(incomplete(reference, namespace, key, "is not UTF-8 text")),
         None => Err(incomplete(reference, namespace, key, "is missing")),
     };
-    let email = required(keys.email.as_deref().unwrap_or("email"))?.trim().to_owned();
+    let email = required(keys.email.as_deref().unwrap_or("email"))?
+        .trim()
+        .to_owned();
     // A file that was read into a Secret ends with a line break that is no part of the password.
     let password = required(keys.password.as_deref().unwrap_or("password"))?.trim_end_matches(['\r', '\n']);
     let seed_key = keys.totp_seed.as_deref().unwrap_or("totpSeed");
-    let totp_seed = if secret.value.contains_key(seed_key) { Some(required(seed_key)?.trim()) } else { None };
+    let totp_seed = if secret.value.contains_key(seed_key) {
+        Some(required(seed_key)?.trim())
+    } else {
+        None
+    };
     let ca_version = ca_bundle.as_ref().map_or("", |bundle| bundle.version.as_str());
     Ok(Credentials {
         email,
         password: password.to_owned().into(),
         totp_seed: totp_seed.map(|seed| seed.to_owned().into()),
-        account_version: secret.version.clone(),
+        account_version: format!("{}@{}", secret.version, auth_url.trim_end_matches('/')),
         version: format!("{}/{ca_version}", secret.version),
         ca_bundle: ca_bundle.map(|bundle| bundle.value),
     })
@@ -206,34 +270,84 @@ mod tests {
     use secrecy::ExposeSecret;
 
     fn entries(pairs: &[(&str, &[u8])]) -> Versioned<Entries> {
-        let value = pairs.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec()))).collect();
-        Versioned { value, version: "uid/7".into() }
+        let value = pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec())))
+            .collect();
+        Versioned {
+            value,
+            version: "uid/7".into(),
+        }
     }
 
     fn reference(keys: Option<AccountSecretKeys>) -> AccountSecretReference {
-        AccountSecretReference { name: "didit".into(), keys }
+        AccountSecretReference {
+            name: "didit".into(),
+            keys,
+        }
     }
 
     #[test]
     fn a_line_break_at_the_end_of_a_file_is_not_part_of_the_password() {
-        let secret = entries(&[("email", b"ops@corp.example.net\n"), ("password", b" pass word \r\n")]);
-        let account = account(&secret, &reference(None), "shop", None).unwrap_or_else(|finding| panic!("{finding:?}"));
+        let secret = entries(&[
+            ("email", b"ops@corp.example.net\n"),
+            ("password", b" pass word \r\n"),
+        ]);
+        let account = account(
+            &secret,
+            &reference(None),
+            "shop",
+            "https://a.example/auth/v2/",
+            None,
+        )
+        .unwrap_or_else(|finding| panic!("{finding:?}"));
         assert_eq!(account.email, "ops@corp.example.net");
         assert_eq!(account.password.expose_secret(), " pass word ");
-        assert_eq!(account.account_version, "uid/7");
+        assert_eq!(account.account_version, "uid/7@https://a.example/auth/v2");
     }
 
     #[test]
     fn what_is_wrong_with_the_secret_is_said_by_key() {
-        let keys = AccountSecretKeys { email: Some("mail".into()), ..AccountSecretKeys::default() };
+        let keys = AccountSecretKeys {
+            email: Some("mail".into()),
+            ..AccountSecretKeys::default()
+        };
         for (secret, keys, expected) in [
-            (entries(&[("password", b"x")]), None, "Secret shop/didit: the key \"email\" is missing."),
-            (entries(&[("email", b"a@b"), ("password", b"")]), None, "Secret shop/didit: the key \"password\" is empty."),
-            (entries(&[("email", b"a@b"), ("password", b"\xff")]), None, "Secret shop/didit: the key \"password\" is not UTF-8 text."),
-            (entries(&[("email", b"a@b"), ("password", b"x")]), Some(keys), "Secret shop/didit: the key \"mail\" is missing."),
-            (entries(&[("email", b"a@b"), ("password", b"x"), ("totpSeed", b" ")]), None, "Secret shop/didit: the key \"totpSeed\" is empty."),
+            (
+                entries(&[("password", b"x")]),
+                None,
+                "Secret shop/didit: the key \"email\" is missing.",
+            ),
+            (
+                entries(&[("email", b"a@b"), ("password", b"")]),
+                None,
+                "Secret shop/didit: the key \"password\" is empty.",
+            ),
+            (
+                entries(&[("email", b"a@b"), ("password", b"\xff")]),
+                None,
+                "Secret shop/didit: the key \"password\" is not UTF-8 text.",
+            ),
+            (
+                entries(&[("email", b"a@b"), ("password", b"x")]),
+                Some(keys),
+                "Secret shop/didit: the key \"mail\" is missing.",
+            ),
+            (
+                entries(&[("email", b"a@b"), ("password", b"x"), ("totpSeed", b" ")]),
+                None,
+                "Secret shop/didit: the key \"totpSeed\" is empty.",
+            ),
         ] {
-            let Err(finding) = account(&secret, &reference(keys), "shop", None) else { panic!("accepted") };
+            let Err(finding) = account(
+                &secret,
+                &reference(keys),
+                "shop",
+                "https://a.example/auth/v2/",
+                None,
+            ) else {
+                panic!("accepted")
+            };
             assert!(finding.message.starts_with(expected), "{}", finding.message);
         }
     }

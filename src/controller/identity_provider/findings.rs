@@ -7,7 +7,9 @@ use k8s_openapi::jiff::Timestamp;
 use kube::core::Selector;
 
 use crate::api::conditions::{self, Finding, READY, Truth};
-use crate::api::provider::{AUTHENTICATED, AllowedNamespaces, IdentityProviderStatus, ORGANIZATION_RESOLVED, OrganizationStatus};
+use crate::api::provider::{
+    AUTHENTICATED, AllowedNamespaces, IdentityProviderStatus, ORGANIZATION_RESOLVED, OrganizationStatus,
+};
 use crate::identity::didit::Didit;
 use crate::identity::{BrakeReason, CallError, Capabilities, ErrorKind, IdentityApi, VerifiedAccount};
 
@@ -42,7 +44,10 @@ impl Verdict {
     }
 
     pub(super) fn failed(error: &CallError) -> Self {
-        Self::Failed { finding: failure(error), error: error.clone() }
+        Self::Failed {
+            finding: failure(error),
+            error: error.clone(),
+        }
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -61,8 +66,10 @@ impl Verdict {
             Self::Ready { api, account } => {
                 let organization = &account.organization;
                 status.account = Some(account.account.clone());
-                status.organization =
-                    Some(OrganizationStatus { id: organization.id.clone(), name: organization.name.clone() });
+                status.organization = Some(OrganizationStatus {
+                    id: organization.id.clone(),
+                    name: organization.name.clone(),
+                });
                 status.capabilities = capabilities(api.capabilities());
                 usable(account)
             }
@@ -75,8 +82,8 @@ impl Verdict {
 }
 
 /// What is wrong with the selector of `allowedNamespaces`, which the schema cannot tell.
-pub(super) fn unreadable_selector(allowed: Option<&AllowedNamespaces>) -> Option<Finding> {
-    let problem = Selector::try_from(allowed?.selector.clone()?).err()?;
+pub(super) fn unreadable_selector(allowed: Option<AllowedNamespaces>) -> Option<Finding> {
+    let problem = Selector::try_from(allowed?.selector?).err()?;
     let message = format!(
         "spec.allowedNamespaces.selector cannot be read and selects nothing: {problem}. An operator is In, NotIn, Exists or DoesNotExist"
     );
@@ -86,15 +93,35 @@ pub(super) fn unreadable_selector(allowed: Option<&AllowedNamespaces>) -> Option
 fn usable(account: &VerifiedAccount) -> Vec<Finding> {
     let (account, organization) = (&account.account, &account.organization.name);
     vec![
-        Finding::new(READY, Truth::True, "Ready", format!("{account} manages the applications of organization {organization}")),
-        Finding::new(AUTHENTICATED, Truth::True, "LoginAccepted", format!("the login of {account} was accepted")),
-        Finding::new(ORGANIZATION_RESOLVED, Truth::True, "Resolved", format!("organization {organization} is used")),
+        Finding::new(
+            READY,
+            Truth::True,
+            "Ready",
+            format!("{account} manages the applications of organization {organization}"),
+        ),
+        Finding::new(
+            AUTHENTICATED,
+            Truth::True,
+            "LoginAccepted",
+            format!("the login of {account} was accepted"),
+        ),
+        Finding::new(
+            ORGANIZATION_RESOLVED,
+            Truth::True,
+            "Resolved",
+            format!("organization {organization} is used"),
+        ),
     ]
 }
 
 /// The condition that is in the way is `Ready`'s reason too; of the others nothing new is known.
 fn unusable(finding: &Finding, recorded: &IdentityProviderStatus) -> Vec<Finding> {
-    let mut findings = vec![Finding::new(READY, Truth::False, finding.reason.clone(), finding.message.clone())];
+    let mut findings = vec![Finding::new(
+        READY,
+        Truth::False,
+        finding.reason.clone(),
+        finding.message.clone(),
+    )];
     for type_ in [AUTHENTICATED, ORGANIZATION_RESOLVED] {
         if finding.type_ == type_ {
             findings.push(finding.clone());
@@ -114,25 +141,42 @@ fn failure(error: &CallError) -> Finding {
                 BrakeReason::SecondFactorRequired => "SecondFactorRequired",
                 BrakeReason::LoginUnanswered => "LoginUnanswered",
             };
+            let advice = match reason {
+                "LoginUnanswered" => "If the identity API is down, nothing has to be done",
+                _ => "Correct the account's Secret: it is used as soon as it changes",
+            };
             let message = format!(
-                "{said}. Correct the account's Secret: it is used as soon as it changes. Until then nothing is tried before {until:.0}, \
-                 since Didit locks an account after repeated failures"
+                "{said}. {advice}. Until then nothing is tried before {until:.0}, since Didit locks an account after repeated failures"
             );
             Finding::new(AUTHENTICATED, Truth::False, reason, message)
         }
         ErrorKind::Misconfigured { reason } => {
-            let type_ = if reason.starts_with("Organization") { ORGANIZATION_RESOLVED } else { AUTHENTICATED };
+            let type_ = if reason.starts_with("Organization") {
+                ORGANIZATION_RESOLVED
+            } else {
+                AUTHENTICATED
+            };
             Finding::new(type_, Truth::False, *reason, said)
         }
         ErrorKind::Unauthorized => Finding::new(AUTHENTICATED, Truth::False, "Unauthorized", said),
         ErrorKind::Forbidden => Finding::new(ORGANIZATION_RESOLVED, Truth::False, "Forbidden", said),
         ErrorKind::NotFound => Finding::new(ORGANIZATION_RESOLVED, Truth::False, "NotFound", said),
-        ErrorKind::Throttled { .. } => Finding::new(READY, Truth::False, "Throttled", format!("{said}. Trying again")),
-        ErrorKind::Rejected => Finding::new(AUTHENTICATED, Truth::False, "Rejected", said),
-        ErrorKind::Unknown | ErrorKind::Unavailable => {
-            Finding::new(READY, Truth::False, "Unavailable", format!("{said}. Trying again"))
+        ErrorKind::Throttled { .. } => {
+            Finding::new(READY, Truth::False, "Throttled", format!("{said}. Trying again"))
         }
-        ErrorKind::Malformed => Finding::new(READY, Truth::False, "UnexpectedAnswer", format!("{said}. Trying again")),
+        ErrorKind::Rejected => Finding::new(AUTHENTICATED, Truth::False, "Rejected", said),
+        ErrorKind::Unknown | ErrorKind::Unavailable => Finding::new(
+            READY,
+            Truth::False,
+            "Unavailable",
+            format!("{said}. Trying again"),
+        ),
+        ErrorKind::Malformed => Finding::new(
+            READY,
+            Truth::False,
+            "UnexpectedAnswer",
+            format!("{said}. Trying again"),
+        ),
     }
 }
 

@@ -6,9 +6,9 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use crate::api::client_application::ProviderKind;
-use crate::api::provider::{AllowedNamespaces, DiditProvider, IdentityProviderStatus};
+use crate::api::provider::{DiditProvider, IdentityProviderStatus};
 use crate::api::{ClusterIdentityProvider, IdentityProvider};
-use crate::controller::registry::ProviderKey;
+use crate::controller::registry::{Access, ProviderKey};
 
 /// An [`IdentityProvider`] or a [`ClusterIdentityProvider`].
 pub trait ProviderResource:
@@ -25,8 +25,8 @@ pub trait ProviderResource:
     fn didit(&self) -> &DiditProvider;
     /// Whether `spec.suspend` is set.
     fn is_suspended(&self) -> bool;
-    /// The namespaces that may use it, for a shared one.
-    fn allowed_namespaces(&self) -> Option<&AllowedNamespaces>;
+    /// Who may do what with it, for a shared one.
+    fn access(&self) -> Access;
     /// What was recorded last.
     fn status(&self) -> Option<&IdentityProviderStatus>;
     /// The API it is read and written through.
@@ -55,8 +55,8 @@ impl ProviderResource for IdentityProvider {
         self.spec.suspend == Some(true)
     }
 
-    fn allowed_namespaces(&self) -> Option<&AllowedNamespaces> {
-        None
+    fn access(&self) -> Access {
+        Access::default()
     }
 
     fn status(&self) -> Option<&IdentityProviderStatus> {
@@ -81,8 +81,11 @@ impl ProviderResource for ClusterIdentityProvider {
         self.spec.suspend == Some(true)
     }
 
-    fn allowed_namespaces(&self) -> Option<&AllowedNamespaces> {
-        self.spec.allowed_namespaces.as_ref()
+    fn access(&self) -> Access {
+        Access {
+            namespaces: self.spec.allowed_namespaces.clone(),
+            adoption: self.spec.allow_adoption.unwrap_or_default(),
+        }
     }
 
     fn status(&self) -> Option<&IdentityProviderStatus> {

@@ -28,20 +28,31 @@ pub(super) struct StatusLedger<K> {
 impl<K: ProviderResource> StatusLedger<K> {
     /// `credentials_version` is that of the provider's own Secret: several Secrets may hold the same account.
     pub(super) fn new(client: Client, provider: Arc<K>, credentials_version: String) -> Self {
-        Self { client, provider, credentials_version }
+        Self {
+            client,
+            provider,
+            credentials_version,
+        }
     }
 }
 
 #[async_trait]
 impl<K: ProviderResource> LoginLedger for StatusLedger<K> {
     async fn record(&self, record: &LoginRecord) -> Result<(), String> {
-        let login =
-            LoginStatus { credentials_version: self.credentials_version.clone(), ..status_of(record) };
+        let login = LoginStatus {
+            credentials_version: self.credentials_version.clone(),
+            ..status_of(record)
+        };
         let status = json!({ "login": login });
-        apply::status(&self.provider.api(&self.client), self.provider.as_ref(), MANAGER, &status)
-            .await
-            .map(drop)
-            .map_err(|error| format!("writing status.login of {} failed: {error}", K::KIND))
+        apply::status(
+            &self.provider.api(&self.client),
+            self.provider.as_ref(),
+            MANAGER,
+            &status,
+        )
+        .await
+        .map(drop)
+        .map_err(|error| format!("writing status.login of {} failed: {error}", K::KIND))
     }
 }
 
@@ -90,7 +101,11 @@ mod tests {
 
     #[test]
     fn a_brake_survives_being_written_and_read() {
-        for reason in [BrakeReason::LoginRefused, BrakeReason::SecondFactorRequired, BrakeReason::LoginUnanswered] {
+        for reason in [
+            BrakeReason::LoginRefused,
+            BrakeReason::SecondFactorRequired,
+            BrakeReason::LoginUnanswered,
+        ] {
             let record = LoginRecord {
                 credentials_version: "uid/7".into(),
                 verified: false,

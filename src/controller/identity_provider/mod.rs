@@ -35,7 +35,10 @@ use crate::kube_ext::events::Events;
 use crate::telemetry::metrics::Metrics;
 
 /// Pauses while an identity API cannot be reached. Short at the longest, so that its return is noticed soon.
-const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(60),
+};
 
 /// Pause before something is tried again that somebody has to mend first; a change wakes it sooner.
 const MENDING_PAUSE: Duration = Duration::from_secs(300);
@@ -93,7 +96,10 @@ impl<K: ProviderResource> Reconciler for IdentityProviders<K> {
             (self.wake_users)(&key);
         }
         let blocked = !verdict.is_ready();
-        Ok(Pass { wake: Some(self.wake(&key, &verdict, earlier_failures)), blocked })
+        Ok(Pass {
+            wake: Some(self.wake(&key, &verdict, earlier_failures)),
+            blocked,
+        })
     }
 }
 
@@ -104,11 +110,14 @@ impl<K: ProviderResource> IdentityProviders<K> {
         if object.is_suspended() {
             return Ok(Verdict::suspended());
         }
-        if let Some(problem) = findings::unreadable_selector(object.allowed_namespaces()) {
+        if let Some(problem) = findings::unreadable_selector(object.access().namespaces) {
             return Ok(Verdict::Unusable(problem));
         }
-        let namespace = object.namespace().unwrap_or_else(|| self.operator_namespace.clone());
-        self.providers.reads(key, credentials::secrets_read(object.didit(), &namespace));
+        let namespace = object
+            .namespace()
+            .unwrap_or_else(|| self.operator_namespace.clone());
+        self.providers
+            .reads(key, credentials::secrets_read(object.didit(), &namespace));
         let credentials = match credentials::load(&self.client, object.didit(), &namespace).await? {
             Ok(credentials) => credentials,
             Err(missing) => return Ok(Verdict::Unusable(missing)),
@@ -136,7 +145,12 @@ impl<K: ProviderResource> IdentityProviders<K> {
     }
 
     /// The connection for these credentials: the one that is open, or a new one.
-    fn open(&self, object: &Arc<K>, key: &ProviderKey, credentials: Credentials) -> Result<Opened, CallError> {
+    fn open(
+        &self,
+        object: &Arc<K>,
+        key: &ProviderKey,
+        credentials: Credentials,
+    ) -> Result<Opened, CallError> {
         let metadata = object.meta();
         let version = format!(
             "{}/{}/{}",
@@ -144,10 +158,17 @@ impl<K: ProviderResource> IdentityProviders<K> {
             metadata.generation.unwrap_or_default(),
             credentials.version
         );
-        if let Some(opened) = self.connections().get(key).filter(|opened| opened.version == version) {
+        if let Some(opened) = self
+            .connections()
+            .get(key)
+            .filter(|opened| opened.version == version)
+        {
             return Ok(opened.clone());
         }
-        let stored = object.status().and_then(|status| status.login.as_ref()).map(ledger::record_of);
+        let stored = object
+            .status()
+            .and_then(|status| status.login.as_ref())
+            .map(ledger::record_of);
         let record = LoginRecord::for_credentials(stored, &credentials.account_version);
         let ledger = ledger::StatusLedger::new(
             self.client.clone(),
@@ -161,13 +182,21 @@ impl<K: ProviderResource> IdentityProviders<K> {
             Arc::new(ledger),
             record,
         )?;
-        let opened = Opened { version, api: Arc::new(api), checked: None };
+        let opened = Opened {
+            version,
+            api: Arc::new(api),
+            checked: None,
+        };
         self.connections().insert(key.clone(), opened.clone());
         Ok(opened)
     }
 
     fn checked(&self, key: &ProviderKey, opened: &Opened, account: Option<VerifiedAccount>) {
-        if let Some(entry) = self.connections().get_mut(key).filter(|entry| entry.version == opened.version) {
+        if let Some(entry) = self
+            .connections()
+            .get_mut(key)
+            .filter(|entry| entry.version == opened.version)
+        {
             entry.checked = account.map(|account| (Instant::now(), account));
         }
     }
@@ -192,7 +221,8 @@ impl<K: ProviderResource> IdentityProviders<K> {
                 ErrorKind::Unavailable | ErrorKind::Unknown | ErrorKind::Malformed => backoff,
                 ErrorKind::Throttled { retry_after } => retry_after.unwrap_or(backoff).max(backoff),
                 ErrorKind::Braked { until, .. } => {
-                    let remaining = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
+                    let remaining =
+                        Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
                     // A second more, so that the brake is off when the wake comes.
                     remaining + Duration::from_secs(1)
                 }
@@ -205,12 +235,16 @@ impl<K: ProviderResource> IdentityProviders<K> {
         let recorded = object.status().cloned().unwrap_or_default();
         let braked = matches!(verdict, Verdict::Failed { error, .. } if matches!(error.kind, ErrorKind::Braked { .. }));
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        self.metrics.set_provider(K::KIND, &namespace, &name, verdict.is_ready(), braked);
+        self.metrics
+            .set_provider(K::KIND, &namespace, &name, verdict.is_ready(), braked);
 
         let mut status = verdict.status(&recorded, object.meta().generation, Timestamp::now());
         // Logins are recorded by the session's ledger, under a field manager of its own.
         let login = std::mem::take(&mut status.login);
-        let unchanged = IdentityProviderStatus { login, ..status.clone() } == recorded;
+        let unchanged = IdentityProviderStatus {
+            login,
+            ..status.clone()
+        } == recorded;
         if unchanged {
             return Ok(());
         }
@@ -222,14 +256,33 @@ impl<K: ProviderResource> IdentityProviders<K> {
         Ok(())
     }
 
-    async fn tell(&self, object: &Arc<K>, recorded: &IdentityProviderStatus, status: &IdentityProviderStatus) {
-        let Some(ready) = conditions::find(&status.conditions, READY) else { return };
+    async fn tell(
+        &self,
+        object: &Arc<K>,
+        recorded: &IdentityProviderStatus,
+        status: &IdentityProviderStatus,
+    ) {
+        let Some(ready) = conditions::find(&status.conditions, READY) else {
+            return;
+        };
         let known = conditions::find(&recorded.conditions, READY)
             .is_some_and(|known| (&known.status, &known.reason) == (&ready.status, &ready.reason));
         if !known {
             tracing::info!(status = ready.status, reason = ready.reason, "{}", ready.message);
-            let type_ = if ready.status == "True" { EventType::Normal } else { EventType::Warning };
-            self.events.publish(&object.object_ref(&()), type_, &ready.reason, "Check", &ready.message).await;
+            let type_ = if ready.status == "True" {
+                EventType::Normal
+            } else {
+                EventType::Warning
+            };
+            self.events
+                .publish(
+                    &object.object_ref(&()),
+                    type_,
+                    &ready.reason,
+                    "Check",
+                    &ready.message,
+                )
+                .await;
         }
     }
 }
@@ -239,11 +292,15 @@ impl Verdict {
         match self {
             Self::Ready { api, account } => {
                 let api: Arc<dyn IdentityApi> = api.clone();
-                Availability::Ready(Connection { api, account: account.clone() })
+                Availability::Ready(Connection {
+                    api,
+                    account: account.clone(),
+                })
             }
-            Self::Unusable(finding) | Self::Failed { finding, .. } => {
-                Availability::NotReady { reason: finding.reason.clone(), message: finding.message.clone() }
-            }
+            Self::Unusable(finding) | Self::Failed { finding, .. } => Availability::NotReady {
+                reason: finding.reason.clone(),
+                message: finding.message.clone(),
+            },
         }
     }
 }

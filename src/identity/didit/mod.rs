@@ -136,8 +136,8 @@ impl Didit {
     ) -> Result<T, CallError> {
         let token = self.session.token().await?;
         let mut result = self.http.call(call().bearer(token.secret()), &decode).await;
-        let denied = matches!(&result, Err(failure) if is_denied(failure));
-        if denied && self.session.discard(&token) {
+        let denied = result.as_ref().err().and_then(denial);
+        if denied.is_some_and(|forbidden| self.session.discard(&token, forbidden)) {
             let token = self.session.token().await?;
             result = self.http.call(call().bearer(token.secret()), &decode).await;
         }
@@ -250,7 +250,7 @@ impl IdentityApi for Didit {
         let call = Call::new("getBalance", Effect::Reads, Method::GET, url).header("x-api-key", api_key);
         match self.http.call(call, wire::balance).await {
             Ok(()) => Ok(KeyVerdict::Accepted),
-            Err(failure) if is_denied(&failure) => Ok(KeyVerdict::Refused {
+            Err(failure) if denial(&failure).is_some() => Ok(KeyVerdict::Refused {
                 message: failure.error.message,
             }),
             Err(failure) => Err(failure.error),
@@ -258,11 +258,13 @@ impl IdentityApi for Didit {
     }
 }
 
-fn is_denied(failure: &Failure) -> bool {
-    matches!(
-        failure.status,
-        Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-    )
+/// Whether the token was refused; `Some(true)` where it may only lack a permission.
+fn denial(failure: &Failure) -> Option<bool> {
+    match failure.status {
+        Some(StatusCode::UNAUTHORIZED) => Some(false),
+        Some(StatusCode::FORBIDDEN) => Some(true),
+        _ => None,
+    }
 }
 
 fn explain_denial(failure: Failure) -> CallError {

@@ -60,6 +60,8 @@ pub(super) type Flight = Shared<BoxFuture<'static, Result<AccountToken, CallErro
 pub(super) struct State {
     pub(super) record: LoginRecord,
     pub(super) token: Option<AccountToken>,
+    /// The token is valid and lacks a permission: a 403 is no reason to replace it.
+    pub(super) lacks_permission: bool,
     pub(super) flight: Option<Flight>,
     pause: Option<(Instant, CallError)>,
     /// One for each user of the account that is still there.
@@ -76,15 +78,12 @@ impl Core {
         let state = Mutex::new(State {
             record,
             token: None,
+            lacks_permission: false,
             flight: None,
             pause: None,
             ledgers: vec![Arc::downgrade(ledger)],
         });
-        Self {
-            login,
-            clock,
-            state,
-        }
+        Self { login, clock, state }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -126,7 +125,7 @@ impl Core {
                 "the login was not made, because it could not be recorded before: {why}"
             ))
         })?;
-        self.state().record = begun;
+        self.proceed(begun).await?;
         let asked = Instant::now();
         let result = self.login.login().await;
         let (record, result) = self.conclude(asked, result);
@@ -134,6 +133,26 @@ impl Core {
             tracing::warn!(error = why, "the outcome of a login could not be recorded");
         }
         result
+    }
+
+    /// Makes the login that was recorded the present one, unless somebody has joined meanwhile who remembers a
+    /// brake.
+    async fn proceed(&self, begun: LoginRecord) -> Result<(), CallError> {
+        let remembered = {
+            let mut state = self.state();
+            match state.record.gate((self.clock)()) {
+                Gate::Open => {
+                    state.record = begun.joined(&state.record);
+                    return Ok(());
+                }
+                Gate::Closed(brake) => (state.record.clone(), brake),
+            }
+        };
+        let (record, brake) = remembered;
+        if let Err(why) = self.store(&record).await {
+            tracing::warn!(error = why, "a brake could not be recorded");
+        }
+        Err(braked(&brake))
     }
 
     /// Stores the record in every ledger. One that keeps it is enough: another may belong to a user that is
@@ -170,6 +189,14 @@ impl Core {
         // A token that is in use says more than any memory.
         if state.token.is_none() {
             state.record = state.record.joined(remembered);
+        }
+        if state.record.brake.is_some() {
+            let (ledger, record) = (Arc::clone(ledger), state.record.clone());
+            tokio::spawn(async move {
+                if let Err(why) = ledger.record(&record).await {
+                    tracing::warn!(error = why, "a brake could not be recorded");
+                }
+            });
         }
     }
 
@@ -209,6 +236,7 @@ impl Core {
         };
         if let Ok(token) = &result {
             state.token = Some(token.clone());
+            state.lacks_permission = false;
             state.pause = None;
         }
         state.record = record.clone();

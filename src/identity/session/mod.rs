@@ -39,6 +39,10 @@ use super::ErrorKind;
 /// permissions, and many resources that are refused must not each cause a login.
 const YOUNGEST_DISCARD: Duration = Duration::from_secs(5 * 60);
 
+/// A token that met a 403 right after its login is replaced for another 403 only after this time: a permission
+/// that was granted meanwhile may stand in a new token only.
+const PERMISSION_DISCARD: Duration = Duration::from_secs(60 * 60);
+
 /// Where the history of an account's logins is kept across restarts.
 #[async_trait]
 pub trait LoginLedger: Send + Sync {
@@ -146,21 +150,27 @@ impl Session {
         self.core.join(ledger, remembered);
     }
 
-    /// Gives up a token that the identity API refused with 401 or 403, and says whether trying again with
-    /// [`Session::token`] makes sense: not when the token is only minutes old.
-    pub fn discard(&self, token: &AccountToken) -> bool {
+    /// Gives up a token that the identity API refused, and says whether trying again with [`Session::token`]
+    /// makes sense: not when the token is only minutes old. `forbidden` tells a 403, which may be about a
+    /// permission: once a young token met one, another is no reason to give it up within the hour.
+    pub fn discard(&self, token: &AccountToken, forbidden: bool) -> bool {
         let mut state = self.core.state();
         let is_current = state
             .token
             .as_ref()
             .is_some_and(|current| Arc::ptr_eq(&current.secret, &token.secret));
         // Where it is not, somebody else has given it up already.
-        if is_current {
-            if token.obtained.elapsed() < YOUNGEST_DISCARD {
-                return false;
-            }
-            state.token = None;
+        if !is_current {
+            return true;
         }
+        if token.obtained.elapsed() < YOUNGEST_DISCARD {
+            state.lacks_permission |= forbidden;
+            return false;
+        }
+        if forbidden && state.lacks_permission && token.obtained.elapsed() < PERMISSION_DISCARD {
+            return false;
+        }
+        state.token = None;
         true
     }
 

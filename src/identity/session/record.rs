@@ -86,7 +86,11 @@ impl LoginRecord {
             verified: (self.verified || other.verified) && self.brake.is_none() && other.brake.is_none(),
             unanswered: self.unanswered.max(other.unanswered),
             refusals: self.refusals.max(other.refusals),
-            brake: if other_brakes_longer { other.brake.clone() } else { self.brake.clone() },
+            brake: if other_brakes_longer {
+                other.brake.clone()
+            } else {
+                self.brake.clone()
+            },
         }
     }
 

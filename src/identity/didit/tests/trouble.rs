@@ -49,8 +49,8 @@ async fn a_permission_that_is_missing_is_told_and_causes_no_logins() {
     );
     assert_eq!(
         world.sandbox.count(Operation::Login),
-        2,
-        "once more, for a token that is old"
+        1,
+        "the login is not what is wrong"
     );
 }
 

@@ -105,13 +105,13 @@ async fn only_an_old_token_is_given_up_and_only_once() {
     let bench = Bench::new([]);
     let young = bench.session.token().await.unwrap();
     bench.pass(Duration::from_secs(299)).await;
-    assert!(!bench.session.discard(&young));
+    assert!(!bench.session.discard(&young, false));
     assert_eq!(bench.token().await, "token-1");
     bench.pass(Duration::from_secs(1)).await;
-    assert!(bench.session.discard(&young));
+    assert!(bench.session.discard(&young, false));
     assert_eq!(bench.token().await, "token-2");
     // Whoever still holds the first one is to try again with the second, which stays.
-    assert!(bench.session.discard(&young));
+    assert!(bench.session.discard(&young, false));
     assert_eq!(bench.token().await, "token-2");
     assert_eq!(bench.logins(), 2);
 }
@@ -162,12 +162,45 @@ async fn one_session_serves_everybody_with_the_same_credentials() {
     assert!(opened.get(), "a session that nobody holds is gone");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_missing_permission_does_not_cost_a_login_every_five_minutes() {
+    let bench = Bench::new([]);
+    let token = bench.session.token().await.unwrap();
+    assert!(
+        !bench.session.discard(&token, true),
+        "fresh, so it is about a permission"
+    );
+    bench.pass(YOUNGEST_DISCARD).await;
+    assert!(!bench.session.discard(&token, true));
+    assert!(
+        bench.session.discard(&token, false),
+        "a 401 is about the token itself"
+    );
+}
+
+#[tokio::test]
+async fn a_brake_that_a_user_brings_is_recorded_for_it_too() {
+    let bench = Bench::new([refused()]);
+    bench.error().await;
+    let second = Arc::new(KeptLedger::default());
+    let joining: Arc<dyn LoginLedger> = second.clone();
+    bench
+        .session
+        .join(&joining, &LoginRecord::for_credentials(None, "v9"));
+    while second.records.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(second.records.lock().unwrap()[0].brake.is_some());
+}
+
 #[tokio::test]
 async fn every_user_of_an_account_remembers_its_logins() {
     let bench = Bench::new([refused()]);
     let second = Arc::new(KeptLedger::default());
     let joining: Arc<dyn LoginLedger> = second.clone();
-    bench.session.join(&joining, &LoginRecord::for_credentials(None, "v9"));
+    bench
+        .session
+        .join(&joining, &LoginRecord::for_credentials(None, "v9"));
     bench.error().await;
     let brakes = |records: Vec<LoginRecord>| records.iter().filter(|record| record.brake.is_some()).count();
     assert_eq!(brakes(bench.recorded()), 1);
@@ -176,7 +209,12 @@ async fn every_user_of_an_account_remembers_its_logins() {
 
 #[tokio::test]
 async fn the_first_user_of_an_account_may_go_away() {
-    let Bench { login, ledger, session, .. } = Bench::new([]);
+    let Bench {
+        login,
+        ledger,
+        session,
+        ..
+    } = Bench::new([]);
     let second: Arc<dyn LoginLedger> = Arc::new(KeptLedger::default());
     session.join(&second, &LoginRecord::for_credentials(None, "v9"));
     drop(ledger);
@@ -189,7 +227,10 @@ async fn a_brake_that_one_user_remembers_holds_for_all() {
     let bench = Bench::new([]);
     let now = *bench.now.lock().unwrap();
     let ledger: Arc<dyn LoginLedger> = Arc::new(KeptLedger::default());
-    bench.session.join(&ledger, &LoginRecord::for_credentials(None, "v9").refused(now, "no".into()));
+    bench.session.join(
+        &ledger,
+        &LoginRecord::for_credentials(None, "v9").refused(now, "no".into()),
+    );
     assert!(matches!(bench.error().await.kind, ErrorKind::Braked { .. }));
     assert_eq!(bench.logins(), 0);
 }

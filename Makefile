@@ -1,0 +1,78 @@
+# Everything here needs Rust and make; the control plane is built with Go, once, unless one is found.
+# The recipes are for any POSIX shell.
+
+SHELL = /bin/sh
+.DEFAULT_GOAL = help
+.PHONY: help demo test build lint format docs deny crds tools rust-tools lint-tools control-plane-tools
+
+CARGO ?= cargo
+
+# Where cargo puts what it builds, wherever that was configured.
+target = $$($(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+
+# With --examples, though there are none, cargo chooses the crates' features as for tests. So all targets
+# here share what is built, and nothing is built twice.
+as_for_tests = --workspace --examples
+
+# The other programs have the name of their library, whose pages would be overwritten.
+document = RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps $(as_for_tests) --lib --bin control-plane --bin keywright-demo
+
+# $(call phase,NAME,COMMAND) says what is done, and how long it took.
+phase = begun=$$(date +%s); echo "==> $(1)"; $(2) && echo "==> $(1): done in $$(($$(date +%s) - begun)) s"
+
+help: ## Show this list
+	@echo "Keywright, a Kubernetes operator for machine credentials"
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 | \2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
+	@echo
+	@echo "  KEEP=1 make demo                           stays up at the end, for you to play with"
+	@echo "  KUBECONFIG=... CLUSTER=1 make demo         uses your cluster instead of a control plane of its own"
+
+demo: rust-tools control-plane-tools build ## Show Keywright at work, on a real control plane and a sandbox of Didit
+	@"$(target)/debug/keywright-demo"
+
+test: tools ## Check everything: formatting, lints, documentation, generated files, all tests
+	@$(call phase,formatting,$(CARGO) fmt --all --check)
+	@$(call phase,lints,$(CARGO) clippy --workspace --all-targets -- -D warnings)
+	@$(call phase,documentation,$(document))
+	@$(call phase,build,$(CARGO) test --workspace --no-run --quiet)
+	@$(call phase,control plane,"$(target)/debug/control-plane" build > /dev/null)
+	@$(call phase,tests,"$(target)/debug/control-plane" exec -- $(CARGO) test --workspace)
+
+build: rust-tools ## Build all programs
+	@$(call phase,build,$(CARGO) build $(as_for_tests) --bins)
+
+lint: lint-tools ## Check formatting and lints
+	@$(call phase,formatting,$(CARGO) fmt --all --check)
+	@$(call phase,lints,$(CARGO) clippy --workspace --all-targets -- -D warnings)
+
+format: lint-tools ## Format the code
+	@$(CARGO) fmt --all
+
+docs: rust-tools ## Build the documentation of the code, with every warning an error
+	@$(call phase,documentation,$(document))
+
+crds: rust-tools ## Write crds/ anew from the code
+	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --workspace --test generated > /dev/null
+	@echo "crds/ is what \`keywright crd\` prints"
+
+deny: rust-tools ## Check licences, advisories and duplicates of all dependencies (needs cargo-deny)
+	@$(CARGO) deny --version > /dev/null 2>&1 || { echo "cargo-deny is missing: cargo install cargo-deny --locked" >&2; exit 1; }
+	@$(CARGO) deny --workspace check
+
+tools: rust-tools lint-tools control-plane-tools
+
+rust-tools:
+	@command -v "$(CARGO)" > /dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
+
+lint-tools: rust-tools
+	@$(CARGO) fmt --version > /dev/null 2>&1 || { echo "rustfmt is missing: rustup component add rustfmt" >&2; exit 1; }
+	@$(CARGO) clippy --version > /dev/null 2>&1 || { echo "clippy is missing: rustup component add clippy" >&2; exit 1; }
+
+# Said here rather than after minutes of compiling. What is there is examined closely when it is used.
+control-plane-tools:
+	@command -v go > /dev/null || [ -n "$$KUBEBUILDER_ASSETS" ] || command -v kube-apiserver > /dev/null \
+	  || { [ -n "$$CLUSTER" ] && command -v kubectl > /dev/null; } \
+	  || ls "$${XDG_CACHE_HOME:-$$HOME/.cache}"/keywright/control-plane/*/kube-apiserver > /dev/null 2>&1 \
+	  || { echo "go is missing: the control plane is built with Go 1.26 or newer (https://go.dev/dl/), once," \
+	      "unless KUBEBUILDER_ASSETS or PATH has etcd, kube-apiserver, kube-controller-manager and kubectl" >&2; exit 1; }

@@ -1,0 +1,141 @@
+//! The sandbox of Didit, run as its own program.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{ChildStdout, Command};
+
+use crate::failure::Failure;
+use crate::program::{Casualties, Program, sibling, tail};
+
+/// The port that `examples/` name.
+pub(crate) const PORT: u16 = 8477;
+
+/// How long one call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The account that `examples/` name.
+#[derive(Debug, Deserialize)]
+struct AccountSecret {
+    #[serde(rename = "stringData")]
+    data: Account,
+}
+
+#[derive(Debug, Deserialize)]
+struct Account {
+    email: String,
+    password: String,
+}
+
+/// A running sandbox.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    pub(crate) program: Program,
+    /// Its base address.
+    pub(crate) url: String,
+    /// The e-mail address of its account.
+    pub(crate) account: String,
+    client: reqwest::Client,
+}
+
+impl Sandbox {
+    /// Starts it with the account of `examples/`, at the port that stands there or at a free one.
+    pub(crate) async fn start(directory: &Path, casualties: Casualties) -> Result<Self, Failure> {
+        let account = account(Path::new("examples/2-account.yaml"))?;
+        let accounts = directory.join("accounts.json");
+        let list =
+            json!([{"email": account.email, "password": account.password, "organizations": ["Web shop"]}]);
+        std::fs::write(&accounts, list.to_string()).map_err(Failure::file("write", &accounts))?;
+        let log = directory.join("sandbox.log");
+        let errors = File::create(&log).map_err(Failure::file("make", &log))?;
+        let mut command = Command::new(sibling("keywright-sandbox")?);
+        command
+            .arg("--listen")
+            .arg(address().to_string())
+            .arg("--accounts-file")
+            .arg(&accounts)
+            .stdout(Stdio::piped())
+            .stderr(errors);
+        let (program, stdout) = Program::start("the sandbox", &mut command, casualties)?;
+        let silent = || {
+            Failure::Said(format!(
+                "the sandbox did not start:\n{}",
+                tail(&log).unwrap_or_default()
+            ))
+        };
+        let url = greeting(stdout).await.ok_or_else(silent)?;
+        // The demo's calls go nowhere else, whatever proxy is configured.
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(CALL_TIMEOUT)
+            .build()?;
+        Ok(Self {
+            program,
+            url,
+            account: account.email,
+            client,
+        })
+    }
+
+    /// Asks for the balance with an API key, and returns status and body.
+    pub(crate) async fn balance(&self, api_url: &str, key: &str) -> Result<(u16, String), Failure> {
+        let url = balance_url(api_url);
+        let answer = self.client.get(url).header("x-api-key", key).send().await?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.text().await?))
+    }
+
+    /// What the sandbox knows of an application.
+    pub(crate) async fn application(&self, id: &str) -> Result<Value, Failure> {
+        let all: Vec<Value> = self
+            .client
+            .get(self.controls())
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?;
+        all.into_iter()
+            .find(|application| application.get("uuid").and_then(Value::as_str) == Some(id))
+            .ok_or_else(|| Failure::Said(format!("the sandbox has no application {id}")))
+    }
+
+    /// Where the sandbox lists all applications.
+    pub(crate) fn controls(&self) -> String {
+        format!("{}/_sandbox/applications", self.url)
+    }
+}
+
+/// Where an API answers with the balance of the organization.
+pub(crate) fn balance_url(api_url: &str) -> String {
+    format!("{api_url}/billing/balance/")
+}
+
+fn account(path: &Path) -> Result<Account, Failure> {
+    let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
+    serde_saphyr::from_str::<AccountSecret>(&text)
+        .map(|secret| secret.data)
+        .map_err(|error| Failure::Said(format!("{} has no account: {error}", path.display())))
+}
+
+fn address() -> SocketAddr {
+    let preferred = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+    match TcpListener::bind(preferred) {
+        Ok(_) => preferred,
+        Err(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+    }
+}
+
+/// The address in the first line that the sandbox prints. The rest is read too, so that it never waits.
+async fn greeting(stdout: Option<ChildStdout>) -> Option<String> {
+    let mut lines = BufReader::new(stdout?).lines();
+    let first = lines.next_line().await.ok()??;
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    Some(first.strip_prefix("Didit sandbox listening on ")?.to_owned())
+}

@@ -1,0 +1,224 @@
+//! The demo as users run it: to its end, and interrupted.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests may stop at the first surprise, as tests may"
+)]
+
+mod process;
+
+use std::time::Duration;
+
+use keywright_control_plane::{Shared, shared};
+
+use process::{Show, exclusively};
+
+/// The exit code after Ctrl-C.
+const INTERRUPTED: i32 = 130;
+
+fn plane() -> &'static Shared {
+    shared().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// In a cluster that exists already, the one that all tests share.
+fn in_cluster() -> Show {
+    Show::with(&[
+        ("CLUSTER", "1"),
+        ("KUBECONFIG", plane().kubeconfig().to_str().unwrap()),
+    ])
+}
+
+fn namespace_exists() -> bool {
+    let output = std::process::Command::new(plane().kubectl())
+        .args([
+            "get",
+            "namespace",
+            "keywright-demo",
+            "--ignore-not-found",
+            "-o",
+            "name",
+        ])
+        .env("KUBECONFIG", plane().kubeconfig())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    !output.stdout.is_empty()
+}
+
+#[test]
+fn a_cluster_without_kubeconfig_is_refused() {
+    for kubeconfig in [&[][..], &[("KUBECONFIG", "")]] {
+        let variables: Vec<_> = [("CLUSTER", "1")].iter().chain(kubeconfig).copied().collect();
+        let ended = Show::with(&variables).until_end();
+        assert_eq!(ended.code, Some(1));
+        assert!(
+            ended.errors.contains("CLUSTER=1 needs KUBECONFIG"),
+            "{}",
+            ended.errors
+        );
+    }
+}
+
+#[test]
+fn a_cluster_that_cannot_be_reached_is_named() {
+    let ended = Show::with(&[("CLUSTER", "1"), ("KUBECONFIG", "/missing/kubeconfig")]).until_end();
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.errors.contains("`kubectl config current-context` failed"),
+        "{}",
+        ended.errors
+    );
+}
+
+#[test]
+fn it_runs_through_in_a_cluster_and_removes_what_it_made() {
+    let _turn = exclusively();
+    let ended = in_cluster().until_end();
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.output, ended.errors);
+    for expected in [
+        "clientapplication.keywright.dev/payments condition met",
+        "HTTP 200",
+        "HTTP 401",
+        "with the same key",
+        "[keywright cluster=",
+        "The custom resource definitions stay.",
+    ] {
+        assert!(
+            ended.output.contains(expected),
+            "{expected:?} is missing in:\n{}",
+            ended.output
+        );
+    }
+    for secret in ["only-for-the-sandbox", "sk_live_"] {
+        assert!(
+            !ended.output.contains(secret),
+            "{secret:?} is shown:\n{}",
+            ended.output
+        );
+    }
+    let wide: Vec<_> = ended
+        .output
+        .lines()
+        .filter(|line| line.chars().count() > 100 && line.contains("  "))
+        .collect();
+    assert!(wide.is_empty(), "wider than 100 columns: {wide:#?}");
+    assert!(!namespace_exists());
+    ended.nothing_is_left();
+}
+
+#[test]
+fn a_namespace_that_exists_already_is_refused_and_left_alone() {
+    let _turn = exclusively();
+    let kubectl = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(plane().kubectl());
+        assert!(
+            command
+                .args(arguments)
+                .env("KUBECONFIG", plane().kubeconfig())
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    kubectl(&["create", "namespace", "keywright-demo"]);
+    let ended = in_cluster().until_end();
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.errors.contains("namespace keywright-demo exists already"),
+        "{}",
+        ended.errors
+    );
+    assert!(namespace_exists());
+    kubectl(&["delete", "namespace", "keywright-demo"]);
+    ended.nothing_is_left();
+}
+
+#[test]
+fn an_interrupt_at_any_step_leaves_nothing() {
+    let _turn = exclusively();
+    for step in 1..=9 {
+        let mut show = in_cluster();
+        show.until_said(&format!("[{step}/9]"));
+        show.interrupt();
+        let ended = show.until_end();
+        assert_eq!(
+            ended.code,
+            Some(INTERRUPTED),
+            "step {step}:\n{}\n{}",
+            ended.output,
+            ended.errors
+        );
+        assert!(
+            !namespace_exists(),
+            "step {step}:\n{}\n{}",
+            ended.output,
+            ended.errors
+        );
+        ended.nothing_is_left();
+    }
+}
+
+#[test]
+fn an_operator_that_ends_is_told_with_its_log_and_nothing_stays_in_the_cluster() {
+    let _turn = exclusively();
+    let mut show = Show::with(&[
+        ("CLUSTER", "1"),
+        ("KEEP", "1"),
+        ("KUBECONFIG", plane().kubeconfig().to_str().unwrap()),
+    ]);
+    show.until_said("[8/9]");
+    show.kill("keywright run");
+    let ended = show.until_end();
+    assert_eq!(ended.code, Some(1), "{}\n{}", ended.output, ended.errors);
+    for expected in [
+        "the operator ended unexpectedly (signal: 9",
+        "what the resources say:",
+        "the last lines of the operator's log",
+        "looking after the namespaces keywright-demo",
+    ] {
+        assert!(
+            ended.errors.contains(expected),
+            "{expected:?} is missing in:\n{}",
+            ended.errors
+        );
+    }
+    assert!(!namespace_exists());
+    ended.no_process_is_left();
+}
+
+#[test]
+fn an_interrupt_while_its_own_control_plane_starts_leaves_nothing() {
+    // So that the time goes into the start, not into a build.
+    plane();
+    let mut show = Show::with(&[]);
+    show.until_said("[1/9]");
+    show.until_a_child_runs(Duration::from_secs(60));
+    show.interrupt();
+    let ended = show.until_end();
+    assert_eq!(
+        ended.code,
+        Some(INTERRUPTED),
+        "{}\n{}",
+        ended.output,
+        ended.errors
+    );
+    ended.nothing_is_left();
+}
+
+#[test]
+fn it_stays_up_when_asked_to_until_it_is_interrupted() {
+    let mut show = Show::with(&[("KEEP", "1")]);
+    show.until_said("Ctrl-C stops everything");
+    show.interrupt();
+    let ended = show.until_end();
+    assert_eq!(
+        ended.code,
+        Some(INTERRUPTED),
+        "{}\n{}",
+        ended.output,
+        ended.errors
+    );
+    assert!(ended.output.contains("export KUBECONFIG="), "{}", ended.output);
+    ended.nothing_is_left();
+}
