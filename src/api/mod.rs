@@ -8,6 +8,10 @@
     unreachable_pub,
     reason = "KubeSchema copies the structs into functions, where pub is unreachable"
 )]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "every printer column has a type, which clippy takes for one attribute given twice"
+)]
 
 pub mod client_application;
 pub mod conditions;

@@ -154,7 +154,7 @@ impl Work {
                     "the custom resource definitions are not installed; apply what `keywright crd` prints. Looking again in 5 seconds"
                 ),
                 Err(error) => {
-                    tracing::warn!("listing ClientApplications failed: {error}. Trying again in 5 seconds")
+                    tracing::warn!("listing ClientApplications failed: {error}. Trying again in 5 seconds");
                 }
             }
             tokio::time::sleep(Duration::from_secs(5)).await;
@@ -255,7 +255,7 @@ impl Work {
         let shared = shared.clone();
         let api: Api<PartialObjectMeta<Secret>> = watch::namespaced(&self.client, namespace);
         let events = watch::metadata(api, "Secret", self.metrics.clone());
-        let events = self.reported(events, "secrets".to_owned(), namespace, move |change| {
+        let events = self.reported(events, "secrets", namespace, move |change| {
             shared.secrets.observe(&change);
             let place = match change {
                 Change::Present(secret) => (secret.namespace().unwrap_or_default(), secret.name_any()),
@@ -275,7 +275,7 @@ impl Work {
         let shared = shared.clone();
         let api: Api<PartialObjectMeta<Namespace>> = Api::all(self.client.clone());
         let events = watch::metadata(api, "Namespace", self.metrics.clone());
-        let events = self.reported(events, "namespaces".to_owned(), None, move |change| {
+        let events = self.reported(events, "namespaces", None, move |change| {
             let (name, labels) = match change {
                 Change::Present(namespace) => (namespace.name_any(), Some(namespace.labels().clone())),
                 Change::Absent { name, .. } => (name.to_owned(), None),
@@ -295,19 +295,27 @@ impl Work {
     ) -> impl Stream<Item = Event<K>> + Send + 'static {
         let kind: &'static str = K::KIND;
         let events = watch::objects(K::guarded(&self.client, namespace), kind, self.metrics.clone());
-        self.reported(events, K::plural(&()).into_owned(), namespace, on_change)
+        self.reported(events, &K::plural(&()), namespace, on_change)
     }
 
     /// Reports changes, and tells the probes of the watch.
-    fn reported<K: Resource + 'static>(
+    fn reported<K, E, F>(
         &self,
-        events: impl Stream<Item = Event<K>> + Send + 'static,
-        plural: String,
+        events: E,
+        plural: &str,
         namespace: Option<&str>,
-        mut on_change: impl FnMut(Change<'_, K>) + Send + 'static,
-    ) -> impl Stream<Item = Event<K>> + Send + 'static {
-        self.freshness.expect(&plural, Instant::now());
-        let name = namespace.map_or_else(|| plural.clone(), |namespace| format!("{plural} in {namespace}"));
+        mut on_change: F,
+    ) -> impl Stream<Item = Event<K>> + Send + use<K, E, F>
+    where
+        K: Resource,
+        E: Stream<Item = Event<K>> + Send,
+        F: FnMut(Change<'_, K>) + Send,
+    {
+        self.freshness.expect(plural, Instant::now());
+        let name = namespace.map_or_else(
+            || plural.to_owned(),
+            |namespace| format!("{plural} in {namespace}"),
+        );
         self.health.fills(&name);
         let health = self.health.clone();
         let mut tracker = ChangeTracker::default();
@@ -416,6 +424,6 @@ fn drain<T>(events: impl Stream<Item = T> + Send + 'static, stop: CancellationTo
         events
             .take_until(stop.cancelled_owned())
             .for_each(|_| async {})
-            .await
+            .await;
     })
 }

@@ -192,9 +192,9 @@ mod tests {
         object
     }
 
-    fn changes(tracker: &mut ChangeTracker, events: Vec<Event<ConfigMap>>) -> Vec<String> {
+    fn changes(tracker: &mut ChangeTracker, events: &[Event<ConfigMap>]) -> Vec<String> {
         let mut seen = Vec::new();
-        for event in &events {
+        for event in events {
             tracker.observe(event, |change| {
                 seen.push(match change {
                     Change::Present(object) => format!("+{}", object.name_any()),
@@ -216,13 +216,13 @@ mod tests {
             Event::InitDone,
             Event::Apply(config_map("c")),
         ];
-        assert_eq!(changes(&mut tracker, first), ["+a", "+b", "synced", "+c"]);
+        assert_eq!(changes(&mut tracker, &first), ["+a", "+b", "synced", "+c"]);
         let second = vec![Event::Init, Event::InitApply(config_map("b")), Event::InitDone];
-        let mut seen = changes(&mut tracker, second);
+        let mut seen = changes(&mut tracker, &second);
         seen.sort();
         assert_eq!(seen, ["+b", "-shop/a", "-shop/c", "synced"]);
         assert_eq!(
-            changes(&mut tracker, vec![Event::Delete(config_map("b"))]),
+            changes(&mut tracker, &[Event::Delete(config_map("b"))]),
             ["-shop/b"]
         );
     }

@@ -1,5 +1,12 @@
 //! Resources that are accepted and refused, by the rules themselves and by a real API server.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "the helpers of tests may stop at the first surprise, as tests may"
+)]
+
 mod cases;
 
 use std::collections::BTreeSet;
@@ -59,7 +66,7 @@ fn the_rules_accept_and_refuse_as_the_table_says() {
             .validate(&schema(case.kind), &object, earlier.as_ref())
             .err()
             .iter()
-            .flat_map(|errors| errors.as_slice())
+            .flat_map(kube_cel::ValidationErrors::as_slice)
             .map(|error| error.message.clone())
             .collect();
         match case.expected {

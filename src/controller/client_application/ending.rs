@@ -49,7 +49,7 @@ fn application(observed: &Observed) -> Option<String> {
 fn in_the_way(observed: &Observed, policy: &Policy) -> Option<Next> {
     match &observed.failure {
         Some(failure) => Some(Next::Halt(failed(observed, failure, policy))),
-        None => usable_provider(observed, policy).err(),
+        None => usable_provider(observed, policy).err().map(|next| *next),
     }
 }
 

@@ -151,7 +151,7 @@ fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
     }
     let provider = match usable_provider(observed, policy) {
         Ok(provider) => provider,
-        Err(next) => return next,
+        Err(next) => return *next,
     };
     if !observed.resource.has_finalizer {
         return Next::Do(Step::AddFinalizer);
@@ -205,19 +205,19 @@ fn claim_refused(observed: &Observed, policy: &Policy) -> Option<Halt> {
 pub(super) fn usable_provider<'a>(
     observed: &'a Observed,
     policy: &Policy,
-) -> Result<&'a UsableProvider, Next> {
+) -> Result<&'a UsableProvider, Box<Next>> {
     let reference = &observed.spec.provider_ref;
     let (kind, name) = (reference.kind.as_str(), &reference.name);
     let (reason, message) = match &observed.provider {
         ProviderView::Ready(usable) => {
             return match elsewhere(observed, usable) {
-                Some(message) => Err(Next::Halt(halt(
+                Some(message) => Err(Box::new(Next::Halt(halt(
                     PROVIDER_READY,
                     Truth::False,
                     "OrganizationChanged",
                     message,
                     policy.denied_pause,
-                ))),
+                )))),
                 None => Ok(usable),
             };
         }
@@ -225,15 +225,15 @@ pub(super) fn usable_provider<'a>(
         ProviderView::Pending if observed.status.conditions.is_empty() => {
             let message = format!("{kind} {name} has not been looked at yet");
             let soon = Duration::from_secs(5);
-            return Err(Next::Halt(halt(
+            return Err(Box::new(Next::Halt(halt(
                 PROVIDER_READY,
                 Truth::Unknown,
                 "ProviderPending",
                 message,
                 soon,
-            )));
+            ))));
         }
-        ProviderView::Pending => return Err(Next::Wait(Duration::from_secs(5))),
+        ProviderView::Pending => return Err(Box::new(Next::Wait(Duration::from_secs(5)))),
         ProviderView::TurnedOff => (
             "SharedProvidersTurnedOff".to_owned(),
             format!(
@@ -262,13 +262,13 @@ pub(super) fn usable_provider<'a>(
             (reason.clone(), format!("{kind} {name} is not ready: {message}"))
         }
     };
-    Err(Next::Halt(halt(
+    Err(Box::new(Next::Halt(halt(
         PROVIDER_READY,
         Truth::False,
         &reason,
         message,
         policy.denied_pause,
-    )))
+    ))))
 }
 
 /// Identifiers mean nothing in another organization: there, a healthy application would look like a lost one.

@@ -46,10 +46,10 @@ fn new_resource(spec: Value) -> Observed {
         "providerRef": {"kind": "ClusterIdentityProvider", "name": "didit"},
         "secret": {"name": "payments-didit"},
     });
-    whole
-        .as_object_mut()
-        .unwrap()
-        .extend(spec.as_object().unwrap().clone());
+    let Value::Object(spec) = spec else {
+        panic!("not a spec")
+    };
+    whole.as_object_mut().unwrap().extend(spec);
     Observed {
         resource: Resource {
             namespace: "shop".into(),

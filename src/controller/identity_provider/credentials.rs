@@ -81,9 +81,8 @@ pub(super) async fn load(
     namespace: &str,
 ) -> Result<Result<Credentials, Unusable>, ReconcileError> {
     let reference = &spec.account_secret_ref;
-    let secret = match secret(client, namespace, &reference.name).await? {
-        Some(secret) => secret,
-        None => return Ok(Err(no_account_secret(reference, namespace))),
+    let Some(secret) = secret(client, namespace, &reference.name).await? else {
+        return Ok(Err(no_account_secret(reference, namespace)));
     };
     let ca_bundle = match &spec.ca_bundle {
         None => None,

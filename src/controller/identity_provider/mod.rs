@@ -180,7 +180,7 @@ impl<K: ProviderResource> IdentityProviders<K> {
             Arc::clone(&self.observer),
             &self.sessions,
             Arc::new(ledger),
-            record,
+            &record,
         )?;
         let opened = Opened {
             version,

@@ -74,8 +74,8 @@ pub struct Didit {
 }
 
 impl Didit {
-    /// Makes a client, without any I/O. `ledger` and `record` serve the account's session, unless `registry`
-    /// has one already.
+    /// Makes a client, without any I/O. Where `registry` has the account's session already, `ledger` and
+    /// `record` join it.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl Didit {
         observer: Arc<dyn CallObserver>,
         registry: &SessionRegistry,
         ledger: Arc<dyn LoginLedger>,
-        record: LoginRecord,
+        record: &LoginRecord,
     ) -> Result<Self, CallError> {
         let auth = Endpoint::parse("authUrl", &config.auth_url, config.allow_insecure)?;
         let api = Endpoint::parse("apiUrl", &config.api_url, config.allow_insecure)?;
@@ -106,7 +106,7 @@ impl Didit {
             password: config.password,
             totp_seed: config.totp_seed,
         };
-        let session = registry.session(key, &ledger, &record, || {
+        let session = registry.session(key, &ledger, record, || {
             Session::new(Arc::new(login), &ledger, record.clone())
         });
         Ok(Self {

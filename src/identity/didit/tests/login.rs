@@ -54,7 +54,7 @@ async fn a_wrong_password_is_one_login_whatever_is_asked_and_after_restarts() {
         };
         let mut record = LoginRecord::for_credentials(None, "v1");
         for _ in 0..10 {
-            let didit = connect_with(wrong.clone(), record);
+            let didit = connect_with(wrong.clone(), &record);
             let (message, reason, left) = refusal(&didit).await;
             assert_eq!(
                 message,
@@ -182,7 +182,7 @@ async fn clients_with_the_same_credentials_share_a_session() {
     let connect = |config| {
         let observed = Arc::new(Observed::default());
         let record = LoginRecord::for_credentials(None, "v1");
-        Didit::connect(config, observed, &registry, Arc::new(NoLedger), record).unwrap()
+        Didit::connect(config, observed, &registry, Arc::new(NoLedger), &record).unwrap()
     };
     let clients = [connect(world.config()), connect(world.config())];
     for client in &clients {
@@ -247,7 +247,7 @@ fn a_configuration_that_cannot_work_is_refused_before_any_call() {
             observed,
             &SessionRegistry::new(),
             Arc::new(NoLedger),
-            record,
+            &record,
         )
         .err()
         .unwrap();

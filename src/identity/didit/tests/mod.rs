@@ -36,7 +36,7 @@ fn config(auth_url: String, api_url: String) -> DiditConfig {
     }
 }
 
-fn connect_with(config: DiditConfig, record: LoginRecord) -> Didit {
+fn connect_with(config: DiditConfig, record: &LoginRecord) -> Didit {
     let observed = Arc::new(Observed::default());
     Didit::connect(
         config,
@@ -49,7 +49,7 @@ fn connect_with(config: DiditConfig, record: LoginRecord) -> Didit {
 }
 
 fn connect(config: DiditConfig) -> Didit {
-    connect_with(config, LoginRecord::for_credentials(None, "v1"))
+    connect_with(config, &LoginRecord::for_credentials(None, "v1"))
 }
 
 /// A sandbox with one account.
