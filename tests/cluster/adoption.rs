@@ -87,10 +87,7 @@ async fn an_application_that_another_resource_holds_is_not_adopted() {
     let said = world
         .until::<ClientApplication>("second", ("Provisioned", "False", "ApplicationHeld"))
         .await;
-    let expected = format!(
-        "application {id} is held by ClientApplication {}/first of cluster ",
-        world.namespace
-    );
+    let expected = format!("application {id} is held by ClientApplication first. Delete that resource");
     assert!(said.message.starts_with(&expected), "{}", said.message);
     let ready = world.condition::<ClientApplication>("second", "Ready").await;
     assert_eq!(
