@@ -3,7 +3,7 @@
 //! # What is never logged
 //!
 //! Whatever filter the user sets, a library's own log lines pass only up to the level that
-//! [`library_ceilings`] allows, since some libraries log what they send and receive:
+//! `library_ceilings` allows, since some libraries log what they send and receive:
 //!
 //! | Target | What it would show | Ceiling |
 //! | --- | --- | --- |

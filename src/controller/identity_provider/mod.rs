@@ -1,4 +1,4 @@
-//! The controller of [`IdentityProvider`] and [`ClusterIdentityProvider`]: who may use an identity API, and
+//! The controller of `IdentityProvider` and `ClusterIdentityProvider`: who may use an identity API, and
 //! whether it can be used.
 
 mod credentials;
