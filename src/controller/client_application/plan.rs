@@ -118,18 +118,11 @@ pub fn plan(observed: &Observed, policy: &Policy, now: Timestamp) -> Plan {
         }
         Next::Done => {
             let status = with_conditions(converged(observed, now), observed, None, now);
-            let accepted =
-                conditions::find(&status.conditions, KEY_ACCEPTED).is_some_and(|key| key.status == "True");
-            let soonest = if accepted {
-                Duration::MAX
-            } else {
-                policy.denied_pause
-            };
-            let wake = Some(until_drift_check(&status, observed, policy, now).min(soonest));
+            let wake = until_check(&status, observed, policy, now);
             Plan {
                 step: None,
                 status,
-                wake,
+                wake: Some(wake),
                 blocked: false,
             }
         }
@@ -518,20 +511,22 @@ fn holds_credentials(observed: &Observed, provider: &UsableProvider, application
 /// Whether the record has to be read. When this is false, the resource costs no call at all.
 fn must_read(observed: &Observed, provider: &UsableProvider, policy: &Policy, now: Timestamp) -> bool {
     let status = &observed.status;
-    let holds = |type_| {
-        conditions::find(&status.conditions, type_).is_some_and(|condition| condition.status == "True")
-    };
     status.applied_generation != Some(observed.resource.generation)
-        || !holds(PROVISIONED)
-        || !holds(KEY_ACCEPTED)
+        || !holds(status, PROVISIONED)
         || !matches!(
             &observed.secret,
             SecretView::Ours { published, content: SecretContent::Current } if published.api_url == provider.api_url
         )
-        || until_drift_check(status, observed, policy, now).is_zero()
+        || until_check(status, observed, policy, now).is_zero()
 }
 
-fn until_drift_check(
+fn holds(status: &ClientApplicationStatus, type_: &str) -> bool {
+    conditions::find(&status.conditions, type_).is_some_and(|condition| condition.status == "True")
+}
+
+/// How long the record may go unread: until the next comparison, or until a key that is not known to work is
+/// due to be tried again. Other wakes in between, such as that of our own write of the Secret, try nothing.
+fn until_check(
     status: &ClientApplicationStatus,
     observed: &Observed,
     policy: &Policy,
@@ -540,11 +535,16 @@ fn until_drift_check(
     let Some(checked) = &status.last_checked_time else {
         return Duration::ZERO;
     };
-    let due = later(checked.0, spread(policy.drift_interval, &observed.resource.uid));
+    let comparison = spread(policy.drift_interval, &observed.resource.uid);
+    let interval = if holds(status, KEY_ACCEPTED) {
+        comparison
+    } else {
+        comparison.min(policy.denied_pause)
+    };
     // A clock that was set back must not put the check off for longer than one interval.
-    Duration::try_from(due.duration_since(now))
+    Duration::try_from(later(checked.0, interval).duration_since(now))
         .unwrap_or_default()
-        .min(policy.drift_interval)
+        .min(interval)
 }
 
 /// What a call that failed means for the conditions, and when to try again.

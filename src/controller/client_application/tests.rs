@@ -636,6 +636,29 @@ fn a_key_that_could_not_be_checked_is_no_reason_to_doubt_it() {
 }
 
 #[test]
+fn a_key_that_could_not_be_checked_is_tried_again_only_when_that_is_due() {
+    let mut observed = provisioned();
+    observed.learned.application = Some(record(Some(&observed.resource.mark().to_string())));
+    let error = CallError {
+        operation: "getBalance",
+        kind: ErrorKind::Malformed,
+        message: "not JSON".into(),
+    };
+    observed.learned.verdict = Some(Err(error));
+    let planned = plan(&observed, &POLICY, now());
+    assert_eq!(planned.wake, Some(POLICY.denied_pause));
+
+    // Our own write of the Secret wakes the resource at once.
+    observed.status = planned.status;
+    observed.learned = Learned::default();
+    let soon = plan(&observed, &POLICY, now() + SignedDuration::from_secs(1));
+    assert!(soon.step.is_none(), "{:?}", soon.step);
+    assert_eq!(soon.wake, Some(POLICY.denied_pause - Duration::from_secs(1)));
+    let due = plan(&observed, &POLICY, now() + SignedDuration::from_secs(600));
+    assert!(matches!(due.step, Some(Step::Read(_))), "{:?}", due.step);
+}
+
+#[test]
 fn a_secret_that_kubernetes_does_not_take_is_said() {
     let mut observed = provisioned();
     observed.secret = SecretView::Absent;
