@@ -8,6 +8,7 @@ pub mod error;
 pub mod http;
 pub mod mark;
 pub mod session;
+pub mod token;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
