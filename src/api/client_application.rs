@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rule;
 use super::secret::SecretTemplate;
+use super::token::{FulfilledRequests, TokenSettings, TokenStatus};
 
 /// The identity provider can be used.
 pub const PROVIDER_READY: &str = "ProviderReady";
@@ -56,6 +57,18 @@ pub const KEY_ACCEPTED: &str = "KeyAccepted";
         type_ = "string",
         json_path = ".status.clientId",
         description = "OAuth 2.0 client identifier"
+    ),
+    printcolumn(
+        name = "Expires",
+        type_ = "string",
+        json_path = ".status.token.expiresAt",
+        description = "When the published access token expires"
+    ),
+    printcolumn(
+        name = "Refresh",
+        type_ = "string",
+        json_path = ".status.token.refreshAt",
+        description = "When the access token is refreshed"
     ),
     printcolumn(
         name = "Secret",
@@ -123,6 +136,11 @@ pub struct ClientApplicationSpec {
 
     /// The Secret to write.
     pub secret: SecretTemplate,
+
+    /// Keep an access token of this application fresh in the same Secret. When absent, the Secret holds the
+    /// application's credentials only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token: Option<TokenSettings>,
 
     /// What becomes of the application when this resource is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -250,7 +268,8 @@ pub struct ClientApplicationStatus {
     pub observed_generation: Option<i64>,
 
     /// `Ready`, and one condition for each stage: `ProviderReady`, `Provisioned`, `SecretSynced`,
-    /// `KeyAccepted`.
+    /// `KeyAccepted`; with an access token also `TokenFresh`, `TokenAsRequested` and
+    /// `LifetimeSufficient`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -288,6 +307,14 @@ pub struct ClientApplicationStatus {
     /// Generation of the spec that the application was last brought in line with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied_generation: Option<i64>,
+
+    /// The published access token, with `spec.accessToken`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenStatus>,
+
+    /// Requests by annotation that were fulfilled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fulfilled_requests: Option<FulfilledRequests>,
 
     /// The Secret as it was last written or found intact.
     #[serde(default, skip_serializing_if = "Option::is_none")]

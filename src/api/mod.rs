@@ -13,12 +13,16 @@
     reason = "every printer column has a type, which clippy takes for one attribute given twice"
 )]
 
+pub mod access_token;
 pub mod client_application;
 pub mod conditions;
 pub mod names;
+pub mod oauth2;
 pub mod provider;
 pub mod secret;
+pub mod token;
 
+pub use access_token::{AccessToken, AccessTokenSpec, AccessTokenStatus};
 pub use client_application::{ClientApplication, ClientApplicationSpec, ClientApplicationStatus};
 pub use provider::{
     ClusterIdentityProvider, ClusterIdentityProviderSpec, IdentityProvider, IdentityProviderSpec,
@@ -33,6 +37,7 @@ use kube::core::Rule;
 #[must_use]
 pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
     vec![
+        AccessToken::crd(),
         ClientApplication::crd(),
         ClusterIdentityProvider::crd(),
         IdentityProvider::crd(),

@@ -26,3 +26,12 @@ pub const RELEASE_FINALIZER: &str = "keywright.dev/release-application";
 
 /// The Secret type that tells a Keywright credential from an ordinary Secret.
 pub const CREDENTIALS_SECRET_TYPE: &str = "keywright.dev/credentials";
+
+/// Annotation on a resource with a token: another value refreshes the token once.
+pub const REFRESH_REQUESTED_ANNOTATION: &str = "keywright.dev/refresh-requested-at";
+
+/// Annotation on a resource with a token: another value replaces the token once, then revokes the replaced one.
+pub const REVOKE_REQUESTED_ANNOTATION: &str = "keywright.dev/revoke-requested-at";
+
+/// Finalizer on a [`crate::api::AccessToken`] whose token is revoked when the resource is deleted.
+pub const REVOKE_FINALIZER: &str = "keywright.dev/revoke-token";

@@ -7,6 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::oauth2::{OAuth2Provider, RequestBudget};
 use super::rule;
 use super::secret::CaBundleSource;
 
@@ -14,6 +15,9 @@ use super::secret::CaBundleSource;
 pub const AUTHENTICATED: &str = "Authenticated";
 /// The organization whose applications are managed is known.
 pub const ORGANIZATION_RESOLVED: &str = "OrganizationResolved";
+
+/// The authorization server's metadata was read and fits.
+pub const METADATA_RESOLVED: &str = "MetadataResolved";
 
 /// Didit's auth host, where applications are managed (contract section 1).
 pub const DIDIT_AUTH_URL: &str = "https://apx.didit.me/auth/v2";
@@ -65,10 +69,30 @@ pub const DIDIT_API_URL: &str = "https://verification.didit.me/v3";
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(
+    validation = rule(
+        "has(self.didit) != has(self.oauth2)",
+        "spec needs exactly one of didit and oauth2",
+    ),
+)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityProviderSpec {
-    /// Didit, the identity API that this version speaks to.
-    pub didit: DiditProvider,
+    /// Didit. Exactly one of `didit` and `oauth2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub didit: Option<DiditProvider>,
+
+    /// An OAuth 2.0 authorization server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2: Option<OAuth2Provider>,
+
+    /// How gently the identity API is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_budget: Option<RequestBudget>,
+
+    /// Whether resources that ask for the same token share one: same client, scopes, audience and resources. Then
+    /// one call serves many Secrets. When absent, each gets its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_tokens: Option<bool>,
 
     /// While true, the identity API is not called for this provider or for the resources that use it; what
     /// they have published stays.
@@ -120,11 +144,22 @@ pub struct IdentityProviderSpec {
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(
+    validation = rule(
+        "has(self.didit) != has(self.oauth2)",
+        "spec needs exactly one of didit and oauth2",
+    ),
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterIdentityProviderSpec {
-    /// Didit, the identity API that this version speaks to. Its Secrets and ConfigMaps are looked for in
-    /// the operator's namespace.
-    pub didit: DiditProvider,
+    /// Didit. Exactly one of `didit` and `oauth2`. Secrets and ConfigMaps are looked for in the operator's
+    /// namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub didit: Option<DiditProvider>,
+
+    /// An OAuth 2.0 authorization server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2: Option<OAuth2Provider>,
 
     /// The namespaces whose resources may use this provider. When absent, none may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,6 +169,26 @@ pub struct ClusterIdentityProviderSpec {
     /// any application of the organization that no resource holds, and gets its key. When absent, they may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_adoption: Option<bool>,
+
+    /// Whether those namespaces may have the account's own management token (`client.providerAccount` of an
+    /// `AccessToken`), which opens everything that the account may do. When absent, they may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_account_tokens: Option<bool>,
+
+    /// The scopes that those namespaces may ask for. Then a resource has to name the scopes it wants. When absent,
+    /// they may ask for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 256)))]
+    pub allowed_scopes: Option<Vec<String>>,
+
+    /// How gently the identity API is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_budget: Option<RequestBudget>,
+
+    /// Whether resources that ask for the same token share one: same client, scopes, audience and resources. Then
+    /// one call serves many Secrets. When absent, each gets its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_tokens: Option<bool>,
 
     /// While true, the identity API is not called for this provider or for the resources that use it; what
     /// they have published stays.
@@ -264,7 +319,7 @@ pub struct IdentityProviderStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// `Ready`, `Authenticated` and `OrganizationResolved`.
+    /// `Ready`; for Didit also `Authenticated` and `OrganizationResolved`, for OAuth 2.0 `MetadataResolved`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -277,7 +332,8 @@ pub struct IdentityProviderStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization: Option<OrganizationStatus>,
 
-    /// What the identity API can do, by capability: `ReadApiKey`, `RotateApiKey`, `DeleteApplication`.
+    /// What the identity API can do, by capability: `ReadApiKey`, `RotateApiKey`, `DeleteApplication`,
+    /// `IntrospectToken`, `RevokeToken`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub capabilities: BTreeMap<String, bool>,
 

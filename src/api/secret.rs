@@ -92,6 +92,40 @@ pub struct SecretTemplate {
     /// Other names for the Secret's keys. A key that is not renamed keeps the name given with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<SecretKeys>,
+
+    /// The forms in which the content is written, one beside the other: `Keys` when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    #[x_kube(validation = rule(
+        "self.all(a, self.exists_one(b, a == b))",
+        "secret.formats may name each format once",
+    ))]
+    #[x_kube(validation = rule(
+        "!('Keys' in self && 'Environment' in self)",
+        "secret.formats: Keys and Environment are two ways to name the same keys. Choose one of them",
+    ))]
+    pub formats: Vec<SecretFormat>,
+
+    /// Whether the token before the present one is kept under a key of its own, for workloads that try both. When
+    /// absent, it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_access_token: Option<bool>,
+}
+
+/// A form in which the content of a Secret is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+pub enum SecretFormat {
+    /// One key for each value, such as `client_id` or `access_token`.
+    Keys,
+    /// One key for each value, named for environment variables: `DIDIT_CLIENT_ID`, `DIDIT_ACCESS_TOKEN`; with an
+    /// OAuth 2.0 provider `OAUTH2_ACCESS_TOKEN`.
+    Environment,
+    /// One JSON document with all values, under the key `credentials.json`.
+    Json,
+    /// One dotenv document with all values, named as for environment variables, under the key `credentials.env`.
+    Dotenv,
+    /// The token as one HTTP header line, `Authorization: Bearer ...`, under the key `authorization`.
+    AuthorizationHeader,
 }
 
 /// Types that a written Secret may have. Service-account tokens and other types that Kubernetes acts on are
@@ -112,14 +146,30 @@ pub enum SecretType {
       has(self.apiKey) ? self.apiKey : 'api_key', \
       has(self.applicationId) ? self.applicationId : 'application_id', \
       has(self.organizationId) ? self.organizationId : 'organization_id', \
-      has(self.apiUrl) ? self.apiUrl : 'api_url'\
+      has(self.apiUrl) ? self.apiUrl : 'api_url', \
+      has(self.accessToken) ? self.accessToken : 'access_token', \
+      has(self.tokenType) ? self.tokenType : 'token_type', \
+      has(self.expiresAt) ? self.expiresAt : 'expires_at', \
+      has(self.scope) ? self.scope : 'scope', \
+      has(self.previousAccessToken) ? self.previousAccessToken : 'previous_access_token', \
+      has(self.json) ? self.json : 'credentials.json', \
+      has(self.dotenv) ? self.dotenv : 'credentials.env', \
+      has(self.authorizationHeader) ? self.authorizationHeader : 'authorization'\
      ].all(a, [has(self.clientId) ? self.clientId : 'client_id', \
       has(self.apiKey) ? self.apiKey : 'api_key', \
       has(self.applicationId) ? self.applicationId : 'application_id', \
       has(self.organizationId) ? self.organizationId : 'organization_id', \
-      has(self.apiUrl) ? self.apiUrl : 'api_url'\
+      has(self.apiUrl) ? self.apiUrl : 'api_url', \
+      has(self.accessToken) ? self.accessToken : 'access_token', \
+      has(self.tokenType) ? self.tokenType : 'token_type', \
+      has(self.expiresAt) ? self.expiresAt : 'expires_at', \
+      has(self.scope) ? self.scope : 'scope', \
+      has(self.previousAccessToken) ? self.previousAccessToken : 'previous_access_token', \
+      has(self.json) ? self.json : 'credentials.json', \
+      has(self.dotenv) ? self.dotenv : 'credentials.env', \
+      has(self.authorizationHeader) ? self.authorizationHeader : 'authorization'\
      ].exists_one(b, a == b))",
-    "secret.keys gives the same name to two keys: every name may stand once, the names that are not changed included (client_id, api_key, application_id, organization_id, api_url)",
+    "secret.keys gives the same name to two keys: every name may stand once, the names that are not changed included (client_id, api_key, application_id, organization_id, api_url, access_token, token_type, expires_at, scope, previous_access_token, credentials.json, credentials.env, authorization)",
 ))]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeys {
@@ -143,4 +193,36 @@ pub struct SecretKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub api_url: Option<String>,
+    /// Key for the access token: `access_token` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub access_token: Option<String>,
+    /// Key for how the token is used (RFC 6749 section 7.1), usually `Bearer`: `token_type` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub token_type: Option<String>,
+    /// Key for when the token expires, in RFC 3339: `expires_at` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub expires_at: Option<String>,
+    /// Key for the scope that was granted: `scope` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub scope: Option<String>,
+    /// Key for the token before the present one, with `previousAccessToken: true`: `previous_access_token` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub previous_access_token: Option<String>,
+    /// Key for the JSON document of the format `Json`: `credentials.json` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub json: Option<String>,
+    /// Key for the document of the format `Dotenv`: `credentials.env` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub dotenv: Option<String>,
+    /// Key for the header line of the format `AuthorizationHeader`: `authorization` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub authorization_header: Option<String>,
 }

@@ -1,0 +1,154 @@
+//! A second Secret, which no workload mounts, for what has to outlive a crash: the refresh token for the next time,
+//! and tokens that are to be revoked.
+//!
+//! It belongs to the resource and goes with it. Most resources never have one.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
+use kube::core::ObjectMeta;
+use kube::Api;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::api::names::{CREDENTIALS_SECRET_TYPE, FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL};
+use crate::controller::ReconcileError;
+use crate::controller::owned_secret::Owner;
+
+const REFRESH_TOKEN: &str = "refresh_token";
+const REQUEST_DIGEST: &str = "request_digest";
+const TO_REVOKE: &str = "to_revoke";
+
+/// Tokens that are to be revoked stand one below the other; a token has no line break.
+const SEPARATOR: &str = "\n";
+
+type Entries = BTreeMap<String, ByteString>;
+
+/// The companion Secret of one resource.
+pub(super) struct Companion<'a> {
+    secrets: Api<Secret>,
+    owner: &'a Owner,
+}
+
+impl<'a> Companion<'a> {
+    pub(super) fn new(secrets: Api<Secret>, owner: &'a Owner) -> Self {
+        Self { secrets, owner }
+    }
+
+    /// Its name: long enough to be nobody else's.
+    fn name(&self) -> String {
+        format!("keywright-{}", self.owner.uid)
+    }
+
+    /// Takes out the refresh token that was kept for this request. Once this returns, nobody finds it again.
+    pub(super) async fn take_refresh_token(
+        &self,
+        request_digest: &str,
+    ) -> Result<Option<SecretString>, ReconcileError> {
+        let Some(mut entries) = self.read().await? else {
+            return Ok(None);
+        };
+        let (kept, digest) = (entries.remove(REFRESH_TOKEN), entries.remove(REQUEST_DIGEST));
+        let Some(kept) = kept else {
+            return Ok(None);
+        };
+        self.write(entries).await?;
+        // One that was given out for another request is of no use.
+        let fits = digest.is_some_and(|digest| digest.0 == request_digest.as_bytes());
+        Ok(String::from_utf8(kept.0)
+            .ok()
+            .filter(|_| fits)
+            .map(SecretString::from))
+    }
+
+    /// Keeps a refresh token for the next time.
+    pub(super) async fn keep_refresh_token(
+        &self,
+        token: &SecretString,
+        request_digest: &str,
+    ) -> Result<(), ReconcileError> {
+        let mut entries = self.read().await?.unwrap_or_default();
+        entries.insert(REFRESH_TOKEN.to_owned(), bytes(token.expose_secret()));
+        entries.insert(REQUEST_DIGEST.to_owned(), bytes(request_digest));
+        self.write(entries).await
+    }
+
+    /// Keeps a token until it is revoked.
+    pub(super) async fn keep_for_revocation(&self, token: &SecretString) -> Result<(), ReconcileError> {
+        let mut entries = self.read().await?.unwrap_or_default();
+        let mut tokens = lines(entries.get(TO_REVOKE));
+        tokens.push(token.expose_secret().to_owned());
+        tokens.dedup();
+        entries.insert(TO_REVOKE.to_owned(), bytes(&tokens.join(SEPARATOR)));
+        self.write(entries).await
+    }
+
+    /// The tokens that are to be revoked.
+    pub(super) async fn for_revocation(&self) -> Result<Vec<SecretString>, ReconcileError> {
+        let entries = self.read().await?.unwrap_or_default();
+        Ok(lines(entries.get(TO_REVOKE))
+            .into_iter()
+            .map(SecretString::from)
+            .collect())
+    }
+
+    /// Nothing is left to be revoked.
+    pub(super) async fn revoked(&self) -> Result<(), ReconcileError> {
+        match self.read().await? {
+            Some(mut entries) if entries.remove(TO_REVOKE).is_some() => self.write(entries).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn read(&self) -> Result<Option<Entries>, ReconcileError> {
+        let found = self
+            .secrets
+            .get_opt(&self.name())
+            .await
+            .map_err(ReconcileError::kube("reading the companion Secret"))?;
+        Ok(found
+            .filter(|secret| {
+                let owners = secret.metadata.owner_references.iter().flatten();
+                owners.into_iter().any(|owner| owner.uid == self.owner.uid)
+            })
+            .map(|secret| secret.data.unwrap_or_default()))
+    }
+
+    async fn write(&self, entries: Entries) -> Result<(), ReconcileError> {
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(self.name()),
+                namespace: Some(self.owner.namespace.clone()),
+                labels: Some([(MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned())].into()),
+                owner_references: Some(vec![self.owner.reference()]),
+                ..ObjectMeta::default()
+            },
+            type_: Some(CREDENTIALS_SECRET_TYPE.to_owned()),
+            data: Some(entries),
+            ..Secret::default()
+        };
+        self.secrets
+            .patch(
+                &self.name(),
+                &PatchParams::apply(FIELD_MANAGER).force(),
+                &Patch::Apply(&secret),
+            )
+            .await
+            .map_err(ReconcileError::kube("writing the companion Secret"))?;
+        Ok(())
+    }
+}
+
+fn bytes(text: &str) -> ByteString {
+    ByteString(text.as_bytes().to_vec())
+}
+
+fn lines(entry: Option<&ByteString>) -> Vec<String> {
+    let text = entry.map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned());
+    text.unwrap_or_default()
+        .split(SEPARATOR)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
+}

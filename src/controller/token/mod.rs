@@ -1,0 +1,24 @@
+//! The engine that keeps an access token fresh, whichever resource wants one.
+//!
+//! What is decided is pure ([`need`], [`findings`]); [`service`] asks authorization servers, and [`client`] finds
+//! the credentials of the client that a token is for.
+
+pub mod client;
+pub mod findings;
+pub mod need;
+pub mod service;
+
+use std::time::Duration;
+
+use crate::credential::schedule::Backoff;
+
+/// The operator's settings that decisions about tokens depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenPolicy {
+    /// How long the kubelet may take to show a changed Secret to a pod.
+    pub propagation: Duration,
+    /// Pauses after failures that pass by themselves.
+    pub backoff: Backoff,
+    /// Pause after a failure that somebody has to mend.
+    pub denied_pause: Duration,
+}

@@ -1,0 +1,128 @@
+//! Whether a token is needed now, and why.
+
+use k8s_openapi::jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::api::token::{FulfilledRequests, TokenSettings, TokenStatus};
+use crate::credential::token::{Promise, Recorded, Refresh, refresh};
+use crate::identity::token::Urgency;
+use crate::kube_ext::hex;
+
+/// What a resource wants of its token.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// UID of the resource, which spreads refreshes.
+    pub uid: &'a str,
+    /// The promise to workloads.
+    pub promise: Promise,
+    /// Digest of what the token is asked for with.
+    pub request_digest: &'a str,
+    /// What somebody asked for by annotation.
+    pub requests: &'a FulfilledRequests,
+    /// What of that was done before.
+    pub fulfilled: Option<&'a FulfilledRequests>,
+}
+
+/// Whether a token is needed now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Need {
+    /// The published one is good until this refresh.
+    No(Refresh),
+    /// One is needed now.
+    Yes(Why),
+}
+
+/// Why a token is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// None is published: there never was one, or it was lost.
+    NonePublished,
+    /// The published one was asked for with something else.
+    RequestChanged,
+    /// The published one is due.
+    Due,
+    /// Somebody asked for a refresh by annotation.
+    RefreshRequested,
+    /// Somebody asked for a revocation by annotation: the published one is replaced, then revoked.
+    RevocationRequested,
+}
+
+impl Why {
+    /// Whether only a token will do that is issued from now on.
+    #[must_use]
+    pub fn needs_new(self) -> bool {
+        matches!(self, Self::RefreshRequested | Self::RevocationRequested)
+    }
+}
+
+/// Whether a resource needs a token now. `published` is what its Secret holds.
+#[must_use]
+pub fn need(wanted: &Wanted<'_>, published: Option<&TokenStatus>, now: Timestamp) -> Need {
+    let Some(published) = published else {
+        return Need::Yes(Why::NonePublished);
+    };
+    if published.request_digest != wanted.request_digest {
+        return Need::Yes(Why::RequestChanged);
+    }
+    let asked = |of: fn(&FulfilledRequests) -> Option<&String>| {
+        of(wanted.requests).is_some_and(|asked| wanted.fulfilled.and_then(of) != Some(asked))
+    };
+    if asked(|requests| requests.revoke.as_ref()) {
+        return Need::Yes(Why::RevocationRequested);
+    }
+    if asked(|requests| requests.refresh.as_ref()) {
+        return Need::Yes(Why::RefreshRequested);
+    }
+    let due = refresh_of(published, wanted.promise, wanted.uid);
+    if due.at <= now {
+        Need::Yes(Why::Due)
+    } else {
+        Need::No(due)
+    }
+}
+
+/// When a published token is refreshed. It follows from what is recorded, so that a restart changes nothing.
+#[must_use]
+pub fn refresh_of(published: &TokenStatus, promise: Promise, uid: &str) -> Refresh {
+    refresh(&recorded(published), &promise, uid)
+}
+
+/// The facts about a token that its schedule follows from.
+#[must_use]
+pub fn recorded(token: &TokenStatus) -> Recorded {
+    Recorded {
+        issued_at: token.issued_at.0,
+        expires_at: token.expires_at.0,
+        allowance: std::time::Duration::from_secs(token.allowance_seconds.into()),
+    }
+}
+
+/// How urgent a request is beside others.
+#[must_use]
+pub fn urgency(published: Option<&TokenStatus>, now: Timestamp) -> Urgency {
+    match published {
+        Some(token) if token.expires_at.0 > now => Urgency::EndsAt(token.expires_at.0),
+        _ => Urgency::NeverSynced,
+    }
+}
+
+/// Digest of what a token is asked for with.
+#[must_use]
+pub fn request_digest(client_id: &str, settings: &TokenSettings) -> String {
+    let mut hasher = Sha256::new();
+    let mut part = |text: &str| {
+        hasher.update((text.len() as u64).to_be_bytes());
+        hasher.update(text.as_bytes());
+    };
+    part(client_id);
+    part(settings.audience.as_deref().unwrap_or_default());
+    for (name, list) in [("scopes", &settings.scopes), ("resources", &settings.resources)] {
+        part(name);
+        // In whatever order they stand, they ask for the same.
+        let mut sorted: Vec<_> = list.iter().collect();
+        sorted.sort();
+        sorted.dedup();
+        sorted.into_iter().for_each(|item| part(item));
+    }
+    hex(&hasher.finalize()[..16])
+}

@@ -1,0 +1,275 @@
+//! Gets tokens: one call at a time for the same request, tried before use where that is wanted.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use secrecy::SecretString;
+use url::Url;
+
+use super::findings::Trouble;
+use super::need::{Why, refresh_of};
+use crate::api::token::{TokenRemark, TokenSettings, TokenStatus, TokenVerification, VerificationMethod};
+use crate::credential::token::{Promise, Said, lifetime};
+use crate::identity::ErrorKind;
+use crate::identity::token::{
+    Introspection, OAuthErrorCode, TokenAnswer, TokenApi, TokenError, TokenRequest, Urgency,
+};
+
+/// Expired tokens are looked for when this many have been kept since the last time.
+const SWEEP_EVERY: usize = 256;
+
+/// A token that may be published.
+#[derive(Clone, Debug)]
+pub struct Obtained {
+    /// The token.
+    pub access_token: SecretString,
+    /// What is recorded of it.
+    pub status: TokenStatus,
+}
+
+/// What a token is wanted for.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    /// Whose tokens are the same: UID of the resource, or what is common to all who share.
+    pub key: &'a str,
+    /// UID of the resource.
+    pub uid: &'a str,
+    /// The server, as the client.
+    pub api: &'a dyn TokenApi,
+    /// What is asked of the token.
+    pub settings: &'a TokenSettings,
+    /// Digest of the request.
+    pub request_digest: &'a str,
+    /// The promise to workloads.
+    pub promise: Promise,
+    /// Why a token is needed.
+    pub why: Why,
+    /// How urgent that is.
+    pub urgency: Urgency,
+    /// A refresh token to use. Whoever gives it has made sure that it is not used a second time.
+    pub refresh_token: Option<&'a SecretString>,
+}
+
+/// What was got, and a refresh token for the next time.
+#[derive(Clone, Debug)]
+pub struct Got {
+    /// The token.
+    pub obtained: Obtained,
+    /// A refresh token to keep.
+    pub refresh_token: Option<SecretString>,
+    /// Whether the server was asked; otherwise somebody else's answer served.
+    pub asked: bool,
+}
+
+/// Gets tokens, and keeps the last one of each request in memory: a Secret that is lost is written again without a
+/// call, and those who share get the same.
+#[derive(Default)]
+pub struct TokenService {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    slots: HashMap<String, Arc<Slot>>,
+    since_sweep: usize,
+}
+
+/// One at a time asks; the others wait and take what it got.
+type Slot = tokio::sync::Mutex<Option<Obtained>>;
+
+impl TokenService {
+    /// A token that is good for the resource's promise: a kept one, or a new one.
+    ///
+    /// # Errors
+    /// What keeps it from being published.
+    pub async fn obtain(&self, ask: &Ask<'_>) -> Result<Got, Trouble> {
+        let slot = self.slot(ask.key);
+        let mut kept = slot.lock().await;
+        if let Some(obtained) = kept.as_ref().filter(|kept| serves(kept, ask, Timestamp::now())) {
+            return Ok(Got {
+                obtained: obtained.clone(),
+                refresh_token: None,
+                asked: false,
+            });
+        }
+        let answer = request(ask).await?;
+        let obtained = examined(&answer, ask)?;
+        verify(ask, &obtained.access_token).await?;
+        *kept = Some(obtained.clone());
+        Ok(Got {
+            obtained,
+            refresh_token: answer.refresh_token,
+            asked: true,
+        })
+    }
+
+    /// Forgets what was kept for a resource that is gone, or whose token is worthless.
+    pub fn forget(&self, key: &str) {
+        self.lock().slots.remove(key);
+    }
+
+    fn slot(&self, key: &str) -> Arc<Slot> {
+        let mut kept = self.lock();
+        kept.since_sweep += 1;
+        if kept.since_sweep > SWEEP_EVERY {
+            kept.since_sweep = 0;
+            let now = Timestamp::now();
+            kept.slots.retain(|_, slot| is_of_use(slot, now));
+        }
+        Arc::clone(kept.slots.entry(key.to_owned()).or_default())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a slot is in use or holds a token that lives.
+fn is_of_use(slot: &Arc<Slot>, now: Timestamp) -> bool {
+    match slot.try_lock() {
+        Err(_) => true,
+        Ok(kept) => {
+            Arc::strong_count(slot) > 1 || kept.as_ref().is_some_and(|kept| kept.status.expires_at.0 > now)
+        }
+    }
+}
+
+/// Whether a kept token is what a resource asks for, and is not due for it.
+fn serves(kept: &Obtained, ask: &Ask<'_>, now: Timestamp) -> bool {
+    !ask.why.needs_new()
+        && kept.status.request_digest == ask.request_digest
+        && refresh_of(&kept.status, ask.promise, ask.uid).at > now
+}
+
+async fn request(ask: &Ask<'_>) -> Result<TokenAnswer, Trouble> {
+    let request = TokenRequest {
+        scopes: ask.settings.scopes.clone(),
+        audience: ask.settings.audience.clone(),
+        resources: ask.settings.resources.clone(),
+        refresh_token: ask.refresh_token.cloned(),
+        urgency: ask.urgency,
+    };
+    let answer = match ask.api.request_token(&request).await {
+        Err(error) if request.refresh_token.is_some() && falls_back(&error) => {
+            tracing::info!("the refresh token did not work ({error}); asking with the client's credentials");
+            let by_grant = TokenRequest {
+                refresh_token: None,
+                ..request
+            };
+            ask.api.request_token(&by_grant).await
+        }
+        other => other,
+    };
+    answer.map_err(|error| Trouble::of(&error, ask.settings))
+}
+
+/// A refresh token that was refused, or whose use has an unknown outcome, is not used again: the client's own
+/// credentials are always good for another token.
+fn falls_back(error: &TokenError) -> bool {
+    matches!(error.code, Some(OAuthErrorCode::InvalidGrant | OAuthErrorCode::UnsupportedGrantType))
+        || error.call.kind == ErrorKind::Unknown
+}
+
+/// Reads the lifetime out of an answer.
+fn examined(answer: &TokenAnswer, ask: &Ask<'_>) -> Result<Obtained, Trouble> {
+    let life = lifetime(&Said {
+        asked_at: answer.asked_at,
+        received_at: answer.received_at,
+        server_date: answer.server_date,
+        expires_in: answer.expires_in,
+        unreadable_expires_in: answer.unreadable_expires_in.clone(),
+        expiry_claim: answer.expiry_claim,
+        issued_at_claim: answer.issued_at_claim,
+    })
+    .map_err(|remark| {
+        Trouble::to_mend(
+            remark.reason(),
+            format!("{}. It is not published", remark.sentence()),
+        )
+    })?;
+    let recorded = life.recorded();
+    let mut status = TokenStatus {
+        issued_at: Time(recorded.issued_at),
+        expires_at: Time(recorded.expires_at),
+        refresh_at: Time(recorded.expires_at),
+        allowance_seconds: u32::try_from(recorded.allowance.as_secs()).unwrap_or(u32::MAX),
+        token_type: answer.token_type.clone(),
+        scope: answer.scope.clone(),
+        request_digest: ask.request_digest.to_owned(),
+        remark: life.remarks.first().map(|remark| TokenRemark {
+            reason: remark.reason().to_owned(),
+            message: remark.sentence(),
+        }),
+    };
+    status.refresh_at = Time(refresh_of(&status, ask.promise, ask.uid).at);
+    Ok(Obtained {
+        access_token: answer.access_token.clone(),
+        status,
+    })
+}
+
+/// Tries the token where the resource asks for that.
+async fn verify(ask: &Ask<'_>, token: &SecretString) -> Result<(), Trouble> {
+    let Some(verification) = &ask.settings.verification else {
+        return Ok(());
+    };
+    let answer = match way(ask, verification).await? {
+        Way::Introspection => ask.api.introspect(token).await,
+        Way::Probe(url) => ask.api.probe(&url, token).await,
+    };
+    match answer {
+        Ok(Introspection::Active) => Ok(()),
+        Ok(Introspection::Inactive { message }) => Err(Trouble::to_mend(
+            "TokenRefused",
+            format!("a new token was refused when it was tried, so it is not published: {message}"),
+        )),
+        Err(error) => {
+            let trouble = Trouble::of(&error, ask.settings);
+            let message = format!(
+                "a new token could not be tried, so it is not published: {}",
+                trouble.message
+            );
+            Err(Trouble {
+                reason: "VerificationFailed",
+                message,
+                ..trouble
+            })
+        }
+    }
+}
+
+enum Way {
+    Introspection,
+    Probe(Url),
+}
+
+async fn way(ask: &Ask<'_>, verification: &TokenVerification) -> Result<Way, Trouble> {
+    let introspection = match verification.method {
+        Some(VerificationMethod::Probe) => false,
+        Some(VerificationMethod::Introspection) => true,
+        None => {
+            verification.probe_url.is_none()
+                || ask
+                    .api
+                    .offers()
+                    .await
+                    .map_err(|error| Trouble::of(&error, ask.settings))?
+                    .introspection
+        }
+    };
+    match (introspection, &verification.probe_url) {
+        (true, _) => Ok(Way::Introspection),
+        (false, Some(url)) => Url::parse(url).map(Way::Probe).map_err(|_| {
+            Trouble::to_mend(
+                "InvalidProbeUrl",
+                format!("verification.probeUrl {url:?} is not an address. Correct it"),
+            )
+        }),
+        (false, None) => Err(Trouble::to_mend(
+            "InvalidProbeUrl",
+            "verification.method Probe needs verification.probeUrl".to_owned(),
+        )),
+    }
+}
