@@ -221,7 +221,10 @@ impl HttpClient {
             Body::None => request,
             Body::Json(body) => request.json(body),
             Body::Form(form) => request
-                .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
+                .header(
+                    CONTENT_TYPE,
+                    HeaderValue::from_static("application/x-www-form-urlencoded"),
+                )
                 .body(form.expose_secret().to_owned()),
         };
         request = match call.credential {

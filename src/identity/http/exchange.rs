@@ -56,8 +56,16 @@ impl Exchange<'_> {
         let headers = response.headers().clone();
         if status.is_success() && !self.reads_body {
             let received_at = Timestamp::now();
-            let value = self.read(&Value::Null, decode).map_err(|failure| failure.at(status))?;
-            return Ok(Answer { value, status, date: date(&headers), asked_at, received_at });
+            let value = self
+                .read(&Value::Null, decode)
+                .map_err(|failure| failure.at(status))?;
+            return Ok(Answer {
+                value,
+                status,
+                date: date(&headers),
+                asked_at,
+                received_at,
+            });
         }
         let body = match timeout_at(deadline, read_body(response)).await {
             Err(_) => Err(BodyMishap::TimedOut),

@@ -23,5 +23,5 @@ pub use call::{Answer, Call, Effect, Failure};
 pub use client::{CallObserver, DEFAULT_DEADLINE, HttpClient, HttpOptions};
 pub use endpoint::Endpoint;
 pub use fields::{Fields, Unreadable};
-pub use tls::ClientCertificate;
 pub(crate) use text::tidy;
+pub use tls::ClientCertificate;

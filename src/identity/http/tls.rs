@@ -45,7 +45,9 @@ pub(super) fn read_client_certificate(certificate: &ClientCertificate<'_>) -> Re
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| "the client certificate is not valid PEM: it is cut off or not base64".to_owned())?;
     if chain.is_empty() {
-        return Err("the client certificate has no block that begins with `-----BEGIN CERTIFICATE-----`".to_owned());
+        return Err(
+            "the client certificate has no block that begins with `-----BEGIN CERTIFICATE-----`".to_owned(),
+        );
     }
     let pem = certificate.key.expose_secret();
     let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| {
@@ -58,7 +60,9 @@ pub(super) fn read_client_certificate(certificate: &ClientCertificate<'_>) -> Re
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
             "the client certificate's key does not belong to the first certificate".to_owned()
         }
-        rustls::Error::InvalidCertificate(_) => "the client certificate is not an X.509 certificate".to_owned(),
+        rustls::Error::InvalidCertificate(_) => {
+            "the client certificate is not an X.509 certificate".to_owned()
+        }
         _ => "the client certificate's key is of a kind that TLS cannot use".to_owned(),
     })?;
     let both = [certificate.chain, b"\n", pem.as_bytes()].concat();
