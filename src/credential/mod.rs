@@ -2,3 +2,4 @@
 
 pub mod schedule;
 pub mod secret_content;
+pub mod token;

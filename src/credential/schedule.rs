@@ -33,7 +33,7 @@ pub fn spread(interval: Duration, seed: &str) -> Duration {
 }
 
 /// A number in `0.0..1.0` that is stable for a seed and evenly spread over seeds.
-fn fraction(seed: &str) -> f64 {
+pub(super) fn fraction(seed: &str) -> f64 {
     let digest = Sha256::digest(seed.as_bytes());
     let bits = digest
         .iter()

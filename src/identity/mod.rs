@@ -7,6 +7,7 @@ pub mod didit;
 pub mod error;
 pub mod http;
 pub mod mark;
+pub mod oauth2;
 pub mod session;
 pub mod token;
 

@@ -1,9 +1,14 @@
 //! One call to an identity API, and how it can fail.
 
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::jiff::Timestamp;
 use reqwest::{Method, StatusCode};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use crate::identity::CallError;
 
@@ -24,8 +29,18 @@ pub(super) enum Credential<'a> {
     None,
     /// `Authorization: Bearer` (RFC 6750 section 2.1).
     Bearer(&'a SecretString),
+    /// `Authorization: Basic` (RFC 7617), with what follows the scheme.
+    Basic(SecretString),
     /// A header that holds nothing but the secret.
     Header(&'static str, &'a SecretString),
+}
+
+/// What a call sends as its body.
+pub(super) enum Body {
+    None,
+    Json(Value),
+    /// `application/x-www-form-urlencoded`, encoded. It may carry secrets.
+    Form(SecretString),
 }
 
 /// One call: what is asked, where, and as whom.
@@ -35,8 +50,9 @@ pub struct Call<'a> {
     pub(super) url: Url,
     pub(super) effect: Effect,
     pub(super) credential: Credential<'a>,
-    pub(super) body: Option<Value>,
-    pub(super) secrets: Vec<&'a SecretString>,
+    pub(super) body: Body,
+    pub(super) reads_body: bool,
+    pub(super) secrets: Vec<Cow<'a, SecretString>>,
 }
 
 impl<'a> Call<'a> {
@@ -49,7 +65,8 @@ impl<'a> Call<'a> {
             url,
             effect,
             credential: Credential::None,
-            body: None,
+            body: Body::None,
+            reads_body: true,
             secrets: Vec::new(),
         }
     }
@@ -59,6 +76,18 @@ impl<'a> Call<'a> {
     pub fn bearer(mut self, token: &'a SecretString) -> Self {
         self.credential = Credential::Bearer(token);
         self.secret(token)
+    }
+
+    /// Sends client identifier and secret as HTTP Basic credentials, each form-encoded first (RFC 6749 section
+    /// 2.3.1).
+    #[must_use]
+    pub fn basic(mut self, client_id: &str, client_secret: &'a SecretString) -> Self {
+        let encode = |part: &str| form_urlencoded::byte_serialize(part.as_bytes()).collect::<String>();
+        let pair = format!("{}:{}", encode(client_id), encode(client_secret.expose_secret()));
+        let credential = SecretString::from(STANDARD.encode(pair));
+        self.secrets.push(Cow::Owned(credential.clone()));
+        self.credential = Credential::Basic(credential);
+        self.secret(client_secret)
     }
 
     /// Sends the secret as the whole value of the header.
@@ -71,16 +100,47 @@ impl<'a> Call<'a> {
     /// Sends the value as JSON body.
     #[must_use]
     pub fn json(mut self, body: Value) -> Self {
-        self.body = Some(body);
+        self.body = Body::Json(body);
+        self
+    }
+
+    /// Sends the pairs as a form (`application/x-www-form-urlencoded`), in this order.
+    #[must_use]
+    pub fn form<'b>(mut self, pairs: impl IntoIterator<Item = (&'b str, &'b str)>) -> Self {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(pairs);
+        self.body = Body::Form(form.finish().into());
+        self
+    }
+
+    /// Takes a 2xx as the whole answer, whatever its body is. It is decoded as null.
+    #[must_use]
+    pub fn ignoring_body(mut self) -> Self {
+        self.reads_body = false;
         self
     }
 
     /// Names a secret that the body carries, so that no error message repeats it.
     #[must_use]
     pub fn secret(mut self, secret: &'a SecretString) -> Self {
-        self.secrets.push(secret);
+        self.secrets.push(Cow::Borrowed(secret));
         self
     }
+}
+
+/// An answer that did what was asked.
+#[derive(Clone, Debug)]
+pub struct Answer<T> {
+    /// What was read out of it.
+    pub value: T,
+    /// Its status, a 2xx.
+    pub status: StatusCode,
+    /// The server's clock: the `Date` header (RFC 9110 section 6.6.1).
+    pub date: Option<Timestamp>,
+    /// When the request was sent, by our clock.
+    pub asked_at: Timestamp,
+    /// When the whole answer was there, by our clock.
+    pub received_at: Timestamp,
 }
 
 /// A call that did not do what was asked, with what the answer said about it.
@@ -90,6 +150,9 @@ pub struct Failure {
     pub status: Option<StatusCode>,
     /// The server's own words: one line, bounded, without secrets.
     pub said: Option<String>,
+    /// The `error` code of an OAuth answer (RFC 6749 section 5.2), where there is one: at most 100 visible ASCII
+    /// characters, without secrets.
+    pub code: Option<String>,
     /// The failure as the caller of the identity API sees it.
     pub error: CallError,
 }

@@ -5,17 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::Request;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::call::{Call, Credential, Failure};
+use super::call::{Answer, Body, Call, Credential, Failure};
 use super::endpoint::host;
 use super::exchange::Exchange;
 use super::fields::Unreadable;
 use super::scrub::Scrubber;
-use super::tls;
+use super::tls::{self, ClientCertificate};
 use crate::identity::{CallError, ErrorKind};
 
 /// How long a call may take in all, unless configured otherwise.
@@ -63,27 +63,52 @@ impl HttpClient {
     ///
     /// [`ErrorKind::Misconfigured`] with reason `InvalidCaBundle` or `TlsUnavailable`.
     pub fn new(options: HttpOptions, observer: Arc<dyn CallObserver>) -> Result<Self, CallError> {
+        Self::build(options, None, observer)
+    }
+
+    /// Makes a client that shows a certificate to servers that ask for one (mutual TLS), without any I/O.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`], and [`ErrorKind::Misconfigured`] with reason `InvalidClientCertificate`.
+    pub fn with_client_certificate(
+        options: HttpOptions,
+        certificate: &ClientCertificate<'_>,
+        observer: Arc<dyn CallObserver>,
+    ) -> Result<Self, CallError> {
+        let identity = tls::read_client_certificate(certificate)
+            .map_err(|message| misconfigured("InvalidClientCertificate", message))?;
+        Self::build(options, Some(identity), observer)
+    }
+
+    fn build(
+        options: HttpOptions,
+        identity: Option<reqwest::Identity>,
+        observer: Arc<dyn CallObserver>,
+    ) -> Result<Self, CallError> {
         let authorities = match &options.ca_bundle {
             None => Vec::new(),
             Some(pem) => {
                 tls::read_ca_bundle(pem).map_err(|message| misconfigured("InvalidCaBundle", message))?
             }
         };
-        let client = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .redirect(reqwest::redirect::Policy::none())
             // Below the deadline, so that a host which cannot be connected to is told from one that is slow.
             .connect_timeout(CONNECT_TIMEOUT.min(options.deadline / 2))
             .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .tls_certs_merge(authorities)
-            .build()
-            .map_err(|_| {
-                misconfigured(
-                    "TlsUnavailable",
-                    "TLS could not be set up: the system's CA certificates could not be loaded".to_owned(),
-                )
-            })?;
+            .tls_certs_merge(authorities);
+        if let Some(identity) = identity {
+            builder = builder.identity(identity);
+        }
+        let client = builder.build().map_err(|_| {
+            misconfigured(
+                "TlsUnavailable",
+                "TLS could not be set up: the system's CA certificates could not be loaded".to_owned(),
+            )
+        })?;
         Ok(Self {
             client,
             deadline: options.deadline,
@@ -103,6 +128,14 @@ impl HttpClient {
         }
     }
 
+    /// The text without any secret that this client knows, for what is shown out of an answer.
+    #[must_use]
+    pub fn scrub(&self, text: &str) -> String {
+        let received = self.received();
+        let known = self.secrets.iter().chain(received.iter().map(AsRef::as_ref));
+        Scrubber::new(known).scrub(text)
+    }
+
     fn received(&self) -> Vec<Arc<SecretString>> {
         let received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
         received.iter().cloned().collect()
@@ -119,27 +152,43 @@ impl HttpClient {
         call: Call<'_>,
         decode: impl FnOnce(&Value) -> Result<T, Unreadable>,
     ) -> Result<T, Failure> {
+        self.exchange(call, decode).await.map(|answer| answer.value)
+    }
+
+    /// As [`Self::call`], with what the answer says beside its body.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub async fn exchange<T>(
+        &self,
+        call: Call<'_>,
+        decode: impl FnOnce(&Value) -> Result<T, Unreadable>,
+    ) -> Result<Answer<T>, Failure> {
         let started = Instant::now();
         let (operation, method, host) = (call.operation, call.method.clone(), host(&call.url));
         let received = self.received();
         let known = self.secrets.iter().chain(received.iter().map(AsRef::as_ref));
+        let secrets = call.secrets.clone();
         let exchange = Exchange {
             operation,
             effect: call.effect,
+            reads_body: call.reads_body,
             host: &host,
             deadline: self.deadline,
-            scrubber: Scrubber::new(known.chain(call.secrets.iter().copied())),
+            scrubber: Scrubber::new(known.chain(secrets.iter().map(AsRef::as_ref))),
         };
         let result = match self.request(call) {
             Ok(request) => exchange.run(&self.client, request, decode).await,
             Err(error) => Err(Failure {
                 status: None,
                 said: None,
+                code: None,
                 error,
             }),
         };
         let (outcome, status) = match &result {
-            Ok((_, status)) => ("ok", Some(*status)),
+            Ok(answer) => ("ok", Some(answer.status)),
             Err(failure) => (outcome(&failure.error.kind), failure.status),
         };
         let elapsed = started.elapsed();
@@ -153,7 +202,7 @@ impl HttpClient {
             "called the identity API"
         );
         self.observer.called(operation, outcome, elapsed);
-        result.map(|(value, _)| value)
+        result
     }
 
     fn request(&self, call: Call<'_>) -> Result<Request, CallError> {
@@ -168,13 +217,24 @@ impl HttpClient {
             .client
             .request(call.method, call.url)
             .header(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(body) = &call.body {
-            request = request.json(body);
-        }
+        request = match &call.body {
+            Body::None => request,
+            Body::Json(body) => request.json(body),
+            Body::Form(form) => request
+                .header(
+                    CONTENT_TYPE,
+                    HeaderValue::from_static("application/x-www-form-urlencoded"),
+                )
+                .body(form.expose_secret().to_owned()),
+        };
         request = match call.credential {
             Credential::None => request,
             Credential::Bearer(token) => {
                 let value = sensitive(&format!("Bearer {}", token.expose_secret())).ok_or_else(invalid)?;
+                request.header(AUTHORIZATION, value)
+            }
+            Credential::Basic(pair) => {
+                let value = sensitive(&format!("Basic {}", pair.expose_secret())).ok_or_else(invalid)?;
                 request.header(AUTHORIZATION, value)
             }
             Credential::Header(name, secret) => {

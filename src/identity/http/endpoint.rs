@@ -18,32 +18,24 @@ impl Endpoint {
     ///
     /// [`ErrorKind::Misconfigured`] with reason `InvalidEndpoint` or `InsecureEndpoint`.
     pub fn parse(field: &'static str, address: &str, allow_insecure: bool) -> Result<Self, CallError> {
-        let invalid = |why: String| misconfigured("InvalidEndpoint", format!("`{field}` {why}"));
-        // The address itself is never repeated: a password in it would end in a status.
-        let base = Url::parse(address.trim().trim_end_matches('/'))
-            .map_err(|error| invalid(format!("is not an address: {error}")))?;
-        if !matches!(base.scheme(), "https" | "http") || !base.has_host() {
-            return Err(invalid("has to begin with https:// and a host name".to_owned()));
-        }
-        if !base.username().is_empty() || base.password().is_some() {
-            return Err(invalid("must not carry a user name or a password".to_owned()));
-        }
-        if base.query().is_some() || base.fragment().is_some() {
-            return Err(invalid(
-                "must not have a query (`?`) or a fragment (`#`)".to_owned(),
-            ));
-        }
-        if base.scheme() == "http" && !allow_insecure {
+        let base = check(field, address.trim().trim_end_matches('/'), allow_insecure)?;
+        if base.query().is_some() {
             return Err(misconfigured(
-                "InsecureEndpoint",
-                format!(
-                    "`{field}` begins with http://, which would send passwords and keys to {} in clear text; \
-                     use https://, or set `allowInsecure: true` for a local sandbox",
-                    host(&base)
-                ),
+                "InvalidEndpoint",
+                format!("`{field}` must not have a query (`?`) or a fragment (`#`)"),
             ));
         }
         Ok(Self { base })
+    }
+
+    /// Reads the address of one single route, which is used exactly as it is: with or without a final slash, and
+    /// with its query (RFC 6749 section 3.2 allows one).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub fn exact(field: &str, address: &str, allow_insecure: bool) -> Result<Url, CallError> {
+        check(field, address.trim(), allow_insecure)
     }
 
     /// The address of a route: the segments are percent-encoded, and the path ends in a slash.
@@ -63,6 +55,32 @@ impl Endpoint {
     pub fn as_str(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
     }
+}
+
+fn check(field: &str, address: &str, allow_insecure: bool) -> Result<Url, CallError> {
+    let invalid = |why: String| misconfigured("InvalidEndpoint", format!("`{field}` {why}"));
+    // The address itself is never repeated: a password in it would end in a status.
+    let url = Url::parse(address).map_err(|error| invalid(format!("is not an address: {error}")))?;
+    if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
+        return Err(invalid("has to begin with https:// and a host name".to_owned()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(invalid("must not carry a user name or a password".to_owned()));
+    }
+    if url.fragment().is_some() {
+        return Err(invalid("must not have a fragment (`#`)".to_owned()));
+    }
+    if url.scheme() == "http" && !allow_insecure {
+        return Err(misconfigured(
+            "InsecureEndpoint",
+            format!(
+                "`{field}` begins with http://, which would send passwords and keys to {} in clear text; \
+                 use https://, or set `allowInsecure: true` for a local sandbox",
+                host(&url)
+            ),
+        ));
+    }
+    Ok(url)
 }
 
 /// The host as messages name it: with the port where it is not the scheme's own.

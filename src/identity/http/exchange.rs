@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
-use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::header::{DATE, HeaderMap, LOCATION};
 use reqwest::{Request, Response, StatusCode};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::call::{Effect, Failure};
+use super::call::{Answer, Effect, Failure};
 use super::classify::{Mishap, mishap_kind, status_kind};
 use super::endpoint::host;
 use super::fields::Unreadable;
 use super::scrub::Scrubber;
-use super::text::error_words;
+use super::text::{error_code, error_words};
 use super::transport;
 use crate::identity::{CallError, ErrorKind};
 
@@ -24,6 +24,7 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 pub(super) struct Exchange<'a> {
     pub(super) operation: &'static str,
     pub(super) effect: Effect,
+    pub(super) reads_body: bool,
     pub(super) host: &'a str,
     pub(super) deadline: Duration,
     pub(super) scrubber: Scrubber<'a>,
@@ -42,7 +43,8 @@ impl Exchange<'_> {
         client: &reqwest::Client,
         request: Request,
         decode: impl FnOnce(&Value) -> Result<T, Unreadable>,
-    ) -> Result<(T, StatusCode), Failure> {
+    ) -> Result<Answer<T>, Failure> {
+        let asked_at = Timestamp::now();
         let deadline = Instant::now() + self.deadline;
         let url = request.url().clone();
         let response = match timeout_at(deadline, client.execute(request)).await {
@@ -52,20 +54,42 @@ impl Exchange<'_> {
         };
         let status = response.status();
         let headers = response.headers().clone();
+        if status.is_success() && !self.reads_body {
+            let received_at = Timestamp::now();
+            let value = self
+                .read(&Value::Null, decode)
+                .map_err(|failure| failure.at(status))?;
+            return Ok(Answer {
+                value,
+                status,
+                date: date(&headers),
+                asked_at,
+                received_at,
+            });
+        }
         let body = match timeout_at(deadline, read_body(response)).await {
             Err(_) => Err(BodyMishap::TimedOut),
             Ok(body) => body,
         };
+        let received_at = Timestamp::now();
         if !status.is_success() {
             // The status says what to do; a body that cannot be read only costs the words.
-            let said = body.ok().and_then(|body| error_words(&body, &self.scrubber));
-            return Err(self.refusal(status, &headers, &url, said));
+            let body = body.unwrap_or_default();
+            let said = error_words(&body, &self.scrubber);
+            let code = error_code(&body, &self.scrubber);
+            return Err(Failure {
+                code,
+                ..self.refusal(status, &headers, &url, said)
+            });
         }
-        let value = self.decoded(body, decode).map_err(|failure| Failure {
-            status: Some(status),
-            ..failure
-        })?;
-        Ok((value, status))
+        let value = self.decoded(body, decode).map_err(|failure| failure.at(status))?;
+        Ok(Answer {
+            value,
+            status,
+            date: date(&headers),
+            asked_at,
+            received_at,
+        })
     }
 
     fn decoded<T>(
@@ -86,7 +110,15 @@ impl Exchange<'_> {
             BodyMishap::TimedOut => self.mishap(Mishap::Lost, self.too_slow()),
         })?;
         let value = serde_json::from_slice(&body).map_err(|_| self.unreadable("the answer is not JSON"))?;
-        decode(&value).map_err(|Unreadable(sentence)| self.unreadable(&sentence))
+        self.read(&value, decode)
+    }
+
+    fn read<T>(
+        &self,
+        value: &Value,
+        decode: impl FnOnce(&Value) -> Result<T, Unreadable>,
+    ) -> Result<T, Failure> {
+        decode(value).map_err(|Unreadable(sentence)| self.unreadable(&sentence))
     }
 
     fn too_slow(&self) -> String {
@@ -120,10 +152,7 @@ impl Exchange<'_> {
                 self.host,
                 to(headers, url)
             );
-            return Failure {
-                status: Some(status),
-                ..self.mishap(Mishap::Unreadable, message)
-            };
+            return self.mishap(Mishap::Unreadable, message).at(status);
         }
         let answered = format!("{} answered {}", self.host, name(status));
         let message = match &said {
@@ -135,6 +164,7 @@ impl Exchange<'_> {
         Failure {
             status: Some(status),
             said,
+            code: None,
             error: self.error(kind, message),
         }
     }
@@ -143,6 +173,7 @@ impl Exchange<'_> {
         Failure {
             status: None,
             said: None,
+            code: None,
             error: self.error(mishap_kind(mishap, self.effect), message),
         }
     }
@@ -160,6 +191,20 @@ impl Exchange<'_> {
             message,
         }
     }
+}
+
+impl Failure {
+    fn at(self, status: StatusCode) -> Self {
+        Self {
+            status: Some(status),
+            ..self
+        }
+    }
+}
+
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    Timestamp::try_from(httpdate::parse_http_date(text.trim()).ok()?).ok()
 }
 
 async fn read_body(mut response: Response) -> Result<Vec<u8>, BodyMishap> {

@@ -19,8 +19,9 @@ mod text;
 mod tls;
 mod transport;
 
-pub use call::{Call, Effect, Failure};
+pub use call::{Answer, Call, Effect, Failure};
 pub use client::{CallObserver, DEFAULT_DEADLINE, HttpClient, HttpOptions};
 pub use endpoint::Endpoint;
 pub use fields::{Fields, Unreadable};
 pub(crate) use text::tidy;
+pub use tls::ClientCertificate;

@@ -7,6 +7,9 @@ use super::scrub::Scrubber;
 /// How many characters of the server's words are shown.
 const MAX_SHOWN: usize = 300;
 
+/// Longer than every code that is registered.
+const MAX_CODE: usize = 100;
+
 /// Words are collected up to here; what follows would be cut anyway.
 const ENOUGH_BYTES: usize = 4096;
 
@@ -18,6 +21,14 @@ pub(super) fn error_words(body: &[u8], scrubber: &Scrubber<'_>) -> Option<String
     collect(&value, "", &mut sentences);
     let words = tidy(&scrubber.scrub(&tidy_whole(&scrubber.scrub(&sentences.join("; ")))));
     (!words.is_empty()).then_some(words)
+}
+
+/// The `error` code of an OAuth answer (RFC 6749 section 5.2). `None` for what is no code: codes are visible ASCII.
+pub(super) fn error_code(body: &[u8], scrubber: &Scrubber<'_>) -> Option<String> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let code = scrubber.scrub(value.get("error")?.as_str()?);
+    let is_code = (1..=MAX_CODE).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
+    is_code.then_some(code)
 }
 
 /// One line of at most 300 characters, without characters that could hide or reorder what is shown.

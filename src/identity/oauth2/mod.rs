@@ -1,0 +1,385 @@
+//! OAuth 2.0: any authorization server, as a client of it (RFC 6749, RFC 8414, RFC 7523, RFC 8705).
+
+mod answer;
+mod assertion;
+mod cache;
+mod config;
+mod jwk;
+mod metadata;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use k8s_openapi::jiff::Timestamp;
+use reqwest::{Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use url::Url;
+use uuid::Uuid;
+
+use super::http::{
+    Answer, Call, CallObserver, ClientCertificate, Effect, Endpoint, Failure, HttpClient, HttpOptions,
+    Unreadable,
+};
+use super::token::{Introspection, Offers, TokenAnswer, TokenApi, TokenError, TokenKind, TokenRequest};
+use super::{CallError, ErrorKind};
+use answer::Granted;
+use assertion::Statement;
+pub use assertion::{AssertionAlgorithm, AssertionKey};
+use cache::Discovery;
+pub use cache::MetadataCache;
+use config::misconfigured;
+pub use config::{ClientAuthentication, ClientCredentials, ManualEndpoints, OAuth2Config};
+use metadata::{EndpointKind, Issuer};
+
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// One client of an authorization server.
+pub struct OAuth2 {
+    http: HttpClient,
+    client: ClientCredentials,
+    manual: Manual,
+    discovery: Option<Arc<Discovery>>,
+    extra_parameters: Vec<(String, String)>,
+    allow_insecure: bool,
+}
+
+struct Manual {
+    token: Option<Url>,
+    introspection: Option<Url>,
+    revocation: Option<Url>,
+}
+
+/// A request that the client makes as itself.
+struct Errand<'a> {
+    operation: &'static str,
+    effect: Effect,
+    url: Url,
+    parameters: Vec<(&'a str, &'a str)>,
+    /// The secrets among the parameters.
+    secrets: Vec<&'a SecretString>,
+    reads_body: bool,
+}
+
+impl OAuth2 {
+    /// Makes a client, without any I/O. Clients that are given the same `metadata` fetch it once.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Misconfigured`] with reason `EndpointMissing`, `InvalidEndpoint`, `InsecureEndpoint`,
+    /// `ReservedParameter`, `IncompleteCredentials`, `InvalidClientCertificate`, `InvalidCaBundle` or
+    /// `TlsUnavailable`.
+    pub fn connect(
+        config: OAuth2Config,
+        observer: Arc<dyn CallObserver>,
+        metadata: &MetadataCache,
+    ) -> Result<Self, CallError> {
+        config.check()?;
+        let manual = Manual::parse(&config.endpoints, config.allow_insecure)?;
+        let issuer = config
+            .issuer
+            .as_deref()
+            .map(|issuer| Issuer::parse(issuer, config.allow_insecure))
+            .transpose()?;
+        let discovery = issuer.map(|issuer| metadata.discovery(issuer, config.ca_bundle.as_deref()));
+        let options = HttpOptions {
+            ca_bundle: config.ca_bundle,
+            deadline: config.request_timeout,
+            secrets: config
+                .client
+                .authentication
+                .secrets()
+                .into_iter()
+                .cloned()
+                .collect(),
+        };
+        let http = match &config.client.authentication {
+            ClientAuthentication::TlsClientAuth { certificate, key } => {
+                let certificate = ClientCertificate {
+                    chain: certificate,
+                    key,
+                };
+                HttpClient::with_client_certificate(options, &certificate, observer)?
+            }
+            ClientAuthentication::SecretBasic(secret) | ClientAuthentication::SecretPost(secret)
+                if secret.expose_secret().is_empty() =>
+            {
+                return Err(misconfigured(
+                    "IncompleteCredentials",
+                    "the client secret is empty".to_owned(),
+                ));
+            }
+            _ => HttpClient::new(options, observer)?,
+        };
+        Ok(Self {
+            http,
+            client: config.client,
+            manual,
+            discovery,
+            extra_parameters: config.extra_parameters.into_iter().collect(),
+            allow_insecure: config.allow_insecure,
+        })
+    }
+
+    /// Makes a request as this client. Every request that authenticates it goes through here.
+    async fn send<T>(
+        &self,
+        errand: Errand<'_>,
+        decode: impl FnOnce(&Value) -> Result<T, Unreadable> + Send,
+    ) -> Result<Result<Answer<T>, Failure>, CallError> {
+        // An assertion ends within a minute, so nothing may wait between making and sending it.
+        let assertion = self.assertion(&errand.url)?;
+        let client_id = self.client.client_id.as_str();
+        let mut call = Call::new(errand.operation, errand.effect, Method::POST, errand.url);
+        let mut parameters = errand.parameters;
+        match (&self.client.authentication, &assertion) {
+            (ClientAuthentication::SecretBasic(secret), _) => call = call.basic(client_id, secret),
+            (ClientAuthentication::SecretPost(secret), _) => {
+                parameters.push(("client_id", client_id));
+                parameters.push(("client_secret", secret.expose_secret()));
+            }
+            (_, Some(assertion)) => {
+                parameters.push(("client_id", client_id));
+                parameters.push(("client_assertion_type", ASSERTION_TYPE));
+                parameters.push(("client_assertion", assertion.expose_secret()));
+                call = call.secret(assertion);
+            }
+            // RFC 8705 section 2: the identifier says whose certificate is expected.
+            (_, None) => parameters.push(("client_id", client_id)),
+        }
+        call = errand
+            .secrets
+            .into_iter()
+            .fold(call.form(parameters), Call::secret);
+        if !errand.reads_body {
+            call = call.ignoring_body();
+        }
+        Ok(self.http.exchange(call, decode).await)
+    }
+
+    /// The assertion for a request to `url`, where the client authenticates with one.
+    fn assertion(&self, url: &Url) -> Result<Option<SecretString>, CallError> {
+        let ClientAuthentication::PrivateKeyJwt {
+            key,
+            key_id,
+            audience,
+        } = &self.client.authentication
+        else {
+            return Ok(None);
+        };
+        let issuer = self.discovery.as_ref().map(|discovery| discovery.issuer().name());
+        let token_endpoint = self.manual.token.as_ref().unwrap_or(url);
+        let statement = Statement {
+            client_id: &self.client.client_id,
+            audience: audience
+                .as_deref()
+                .or(issuer)
+                .unwrap_or_else(|| token_endpoint.as_str()),
+            key_id: key_id.as_deref(),
+        };
+        key.assertion(&statement, Timestamp::now(), Uuid::new_v4())
+            .map(Some)
+    }
+
+    /// The address of an endpoint: the configured one, or that of the metadata. `None` where there is neither.
+    async fn endpoint(&self, kind: EndpointKind) -> Result<Option<Url>, CallError> {
+        if let Some(url) = self.manual.get(kind) {
+            return Ok(Some(url.clone()));
+        }
+        let Some(discovery) = &self.discovery else {
+            return Ok(None);
+        };
+        let metadata = discovery.metadata(&self.http).await?;
+        let mutual_tls = matches!(
+            self.client.authentication,
+            ClientAuthentication::TlsClientAuth { .. }
+        );
+        match metadata.endpoint(kind, mutual_tls, self.allow_insecure)? {
+            None if kind == EndpointKind::Token => Err(metadata.incomplete()),
+            endpoint => Ok(endpoint),
+        }
+    }
+
+    async fn required_endpoint(
+        &self,
+        operation: &'static str,
+        kind: EndpointKind,
+        reason: &'static str,
+    ) -> Result<Url, CallError> {
+        self.endpoint(kind).await?.ok_or_else(|| CallError {
+            operation,
+            kind: ErrorKind::Misconfigured { reason },
+            message: format!(
+                "the authorization server is not known to have a `{}`; give it under `endpoints`, if it has one",
+                kind.field()
+            ),
+        })
+    }
+}
+
+#[async_trait]
+impl TokenApi for OAuth2 {
+    async fn offers(&self) -> Result<Offers, TokenError> {
+        let manual = Offers {
+            introspection: self.manual.introspection.is_some(),
+            revocation: self.manual.revocation.is_some(),
+        };
+        match &self.discovery {
+            Some(discovery) if !(manual.introspection && manual.revocation) => {
+                let metadata = discovery.metadata(&self.http).await?;
+                Ok(Offers {
+                    introspection: manual.introspection || metadata.has(EndpointKind::Introspection),
+                    revocation: manual.revocation || metadata.has(EndpointKind::Revocation),
+                })
+            }
+            _ => Ok(manual),
+        }
+    }
+
+    async fn request_token(&self, request: &TokenRequest) -> Result<TokenAnswer, TokenError> {
+        let operation = "requestToken";
+        let url = self
+            .required_endpoint(operation, EndpointKind::Token, "EndpointMissing")
+            .await?;
+        let scope = request.scopes.join(" ");
+        // A token that was given out and lost ends by itself; a refresh token may be spent by its use.
+        let (effect, mut parameters) = match &request.refresh_token {
+            None => (Effect::Reads, vec![("grant_type", "client_credentials")]),
+            Some(token) => (
+                Effect::Changes,
+                vec![
+                    ("grant_type", "refresh_token"),
+                    ("refresh_token", token.expose_secret()),
+                ],
+            ),
+        };
+        if !scope.is_empty() {
+            parameters.push(("scope", &scope));
+        }
+        parameters.extend(request.audience.as_deref().map(|audience| ("audience", audience)));
+        parameters.extend(
+            request
+                .resources
+                .iter()
+                .map(|resource| ("resource", resource.as_str())),
+        );
+        parameters.extend(
+            self.extra_parameters
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str())),
+        );
+        let errand = Errand {
+            operation,
+            effect,
+            url,
+            parameters,
+            secrets: request.refresh_token.iter().collect(),
+            reads_body: true,
+        };
+        match self.send(errand, answer::granted).await? {
+            Ok(answer) => Ok(Granted::noted(answer, &self.http)),
+            Err(failure) => Err(refusal::explain(failure)),
+        }
+    }
+
+    async fn introspect(&self, token: &SecretString) -> Result<Introspection, TokenError> {
+        let operation = "introspectToken";
+        let errand = Errand {
+            operation,
+            effect: Effect::Reads,
+            url: self
+                .required_endpoint(operation, EndpointKind::Introspection, "IntrospectionNotOffered")
+                .await?,
+            parameters: vec![("token", token.expose_secret())],
+            secrets: vec![token],
+            reads_body: true,
+        };
+        match self.send(errand, answer::introspection).await? {
+            Ok(answer) => Ok(answer.value),
+            Err(failure) => Err(refusal::explain(failure)),
+        }
+    }
+
+    async fn revoke(&self, token: &SecretString, kind: TokenKind) -> Result<(), TokenError> {
+        let operation = "revokeToken";
+        let hint = match kind {
+            TokenKind::Access => "access_token",
+            TokenKind::Refresh => "refresh_token",
+        };
+        let errand = Errand {
+            operation,
+            // Revoking again does no harm (RFC 7009 section 2.2), so a lost answer is only that.
+            effect: Effect::Reads,
+            url: self
+                .required_endpoint(operation, EndpointKind::Revocation, "RevocationNotOffered")
+                .await?,
+            parameters: vec![("token", token.expose_secret()), ("token_type_hint", hint)],
+            secrets: vec![token],
+            reads_body: false,
+        };
+        match self.send(errand, |_| Ok(())).await? {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(refusal::explain_revocation(failure)),
+        }
+    }
+
+    async fn probe(&self, url: &Url, token: &SecretString) -> Result<Introspection, TokenError> {
+        let url = Endpoint::exact("url", url.as_str(), self.allow_insecure)?;
+        let call = Call::new("probeToken", Effect::Reads, Method::GET, url)
+            .bearer(token)
+            .ignoring_body();
+        match self.http.call(call, |_| Ok(())).await {
+            Ok(()) => Ok(Introspection::Active),
+            Err(failure) if is_denial(&failure) => Ok(Introspection::Inactive {
+                message: failure.error.message,
+            }),
+            Err(failure) => Err(failure.error.into()),
+        }
+    }
+}
+
+impl Manual {
+    fn parse(endpoints: &ManualEndpoints, allow_insecure: bool) -> Result<Self, CallError> {
+        let read = |field: &str, address: &Option<String>| {
+            address
+                .as_deref()
+                .map(|address| Endpoint::exact(field, address, allow_insecure))
+                .transpose()
+        };
+        Ok(Self {
+            token: read("endpoints.token", &endpoints.token)?,
+            introspection: read("endpoints.introspection", &endpoints.introspection)?,
+            revocation: read("endpoints.revocation", &endpoints.revocation)?,
+        })
+    }
+
+    fn get(&self, kind: EndpointKind) -> Option<&Url> {
+        match kind {
+            EndpointKind::Token => &self.token,
+            EndpointKind::Introspection => &self.introspection,
+            EndpointKind::Revocation => &self.revocation,
+        }
+        .as_ref()
+    }
+}
+
+impl ClientAuthentication {
+    /// What no error may repeat.
+    fn secrets(&self) -> Vec<&SecretString> {
+        match self {
+            Self::SecretBasic(secret) | Self::SecretPost(secret) => vec![secret],
+            Self::PrivateKeyJwt { key, .. } => vec![key.text()],
+            Self::TlsClientAuth { key, .. } => vec![key],
+        }
+    }
+}
+
+fn is_denial(failure: &Failure) -> bool {
+    matches!(
+        failure.status,
+        Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    )
+}
