@@ -1,9 +1,14 @@
 //! Metrics in the OpenMetrics text format, all named `keywright_...`, in base units.
 //!
-//! Label values come from closed sets, or from the names of providers, which are few and whose series go
-//! when they go. No label carries the name of an application, a token or a Secret.
+//! Label values come from closed sets, or from the names of providers and of resources with an access token, whose
+//! series go when they go: whoever is paged has to know which credential expires. No label carries the name of a
+//! Secret, a client identifier or a scope.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{fmt, time::Duration};
+
+use k8s_openapi::jiff::Timestamp;
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -22,6 +27,17 @@ const RECONCILE_BUCKETS: [f64; 10] = [0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 1
 
 /// Seconds. From a key probe on a near server to a login that runs into its deadline.
 const IDENTITY_CALL_BUCKETS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// Seconds. From a token that was refreshed too late to one of a day.
+const REMAINING_BUCKETS: [f64; 11] = [
+    0.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0, 86400.0,
+];
+
+/// Seconds. A request that need not wait takes none; one that waits longer than half a minute is given up.
+const BUDGET_WAIT_BUCKETS: [f64; 9] = [0.001, 0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// A refresh counts as overdue when it is this many seconds late. Less than that is the way of timers and queues.
+const OVERDUE_AFTER: i64 = 60;
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
@@ -45,6 +61,23 @@ struct Shared {
     provider_ready: Family<ProviderLabels, Gauge>,
     login_brake: Family<ProviderLabels, Gauge>,
     kube_requests: Family<KubeRequestLabels, Counter>,
+    credential_expiry: Family<CredentialLabels, Gauge>,
+    credential_refresh: Family<CredentialLabels, Gauge>,
+    refreshes_overdue: Family<KindLabels, Gauge>,
+    remaining_at_refresh: Histograms<ControllerLabels>,
+    budget_wait: Histograms<ProviderLabels>,
+    budget_queue: Family<ProviderLabels, Gauge>,
+    breaker: Family<ProviderLabels, Gauge>,
+    paused_until: Family<ProviderLabels, Gauge>,
+    /// When the credentials there are will be refreshed: what is overdue follows from the clock.
+    refreshes: Mutex<HashMap<CredentialLabels, Timestamp>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CredentialLabels {
+    kind: &'static str,
+    namespace: String,
+    name: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -121,9 +154,20 @@ impl Metrics {
             provider_ready: Family::default(),
             login_brake: Family::default(),
             kube_requests: Family::default(),
+            credential_expiry: Family::default(),
+            credential_refresh: Family::default(),
+            refreshes_overdue: Family::default(),
+            remaining_at_refresh: Family::new_with_constructor(|| Histogram::new(REMAINING_BUCKETS)),
+            budget_wait: Family::new_with_constructor(|| Histogram::new(BUDGET_WAIT_BUCKETS)),
+            budget_queue: Family::default(),
+            breaker: Family::default(),
+            paused_until: Family::default(),
+            refreshes: Mutex::default(),
         };
         shared.register_work();
         shared.register_state();
+        shared.register_tokens();
+        shared.register_budget();
         shared.registry.register(
             "build",
             "Always 1; the label says which version of Keywright runs",
@@ -216,6 +260,90 @@ impl Metrics {
         let labels = ProviderLabels::new(kind, namespace, name);
         self.shared.provider_ready.remove(&labels);
         self.shared.login_brake.remove(&labels);
+        self.shared.budget_wait.remove(&labels);
+        self.shared.budget_queue.remove(&labels);
+        self.shared.breaker.remove(&labels);
+        self.shared.paused_until.remove(&labels);
+    }
+
+    /// The published token of a resource: when it expires and when it is refreshed. `None`: there is none.
+    pub fn set_credential(
+        &self,
+        kind: &'static str,
+        namespace: &str,
+        name: &str,
+        times: Option<(Timestamp, Timestamp)>,
+    ) {
+        let Some((expires_at, refresh_at)) = times else {
+            return self.remove_credential(kind, namespace, name);
+        };
+        let labels = CredentialLabels {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let shared = &self.shared;
+        shared
+            .credential_expiry
+            .get_or_create(&labels)
+            .set(expires_at.as_second());
+        shared
+            .credential_refresh
+            .get_or_create(&labels)
+            .set(refresh_at.as_second());
+        shared.refreshes().insert(labels, refresh_at);
+    }
+
+    /// Forgets a resource that has no token any more.
+    pub fn remove_credential(&self, kind: &'static str, namespace: &str, name: &str) {
+        let labels = CredentialLabels {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        self.shared.credential_expiry.remove(&labels);
+        self.shared.credential_refresh.remove(&labels);
+        self.shared.refreshes().remove(&labels);
+    }
+
+    /// A token was replaced that had `remaining` seconds left; negative when it was too late.
+    pub fn token_refreshed(&self, controller: &'static str, remaining: f64) {
+        self.shared
+            .remaining_at_refresh
+            .get_or_create(&ControllerLabels { controller })
+            .observe(remaining);
+    }
+
+    /// A request waited for a provider's budget.
+    pub fn budget_waited(&self, kind: &'static str, namespace: &str, name: &str, waited: Duration) {
+        self.shared
+            .budget_wait
+            .get_or_create(&ProviderLabels::new(kind, namespace, name))
+            .observe(waited.as_secs_f64());
+    }
+
+    /// So many requests wait for a provider's budget.
+    pub fn set_budget_queue(&self, kind: &'static str, namespace: &str, name: &str, length: usize) {
+        self.shared
+            .budget_queue
+            .get_or_create(&ProviderLabels::new(kind, namespace, name))
+            .set(i64::try_from(length).unwrap_or(i64::MAX));
+    }
+
+    /// Whether a provider's breaker keeps requests back: 0 closed, 1 trying, 2 open.
+    pub fn set_breaker(&self, kind: &'static str, namespace: &str, name: &str, state: i64) {
+        self.shared
+            .breaker
+            .get_or_create(&ProviderLabels::new(kind, namespace, name))
+            .set(state);
+    }
+
+    /// Until when a provider asked to be left alone; `None` when it did not.
+    pub fn set_paused_until(&self, kind: &'static str, namespace: &str, name: &str, until: Option<Timestamp>) {
+        self.shared
+            .paused_until
+            .get_or_create(&ProviderLabels::new(kind, namespace, name))
+            .set(until.map_or(0, Timestamp::as_second));
     }
 
     /// A request to the Kubernetes API ended. `method` is the HTTP method.
@@ -227,12 +355,13 @@ impl Metrics {
             .inc();
     }
 
-    /// All metrics as text of type [`CONTENT_TYPE`].
+    /// All metrics as text of type [`CONTENT_TYPE`], as they are at `now`.
     ///
     /// # Errors
     ///
     /// When a value cannot be written as text.
-    pub fn encode(&self) -> Result<String, fmt::Error> {
+    pub fn encode(&self, now: Timestamp) -> Result<String, fmt::Error> {
+        self.shared.count_overdue(now);
         let mut text = String::new();
         text::encode(&mut text, &self.shared.registry)?;
         Ok(text)
@@ -240,6 +369,77 @@ impl Metrics {
 }
 
 impl Shared {
+    fn refreshes(&self) -> MutexGuard<'_, HashMap<CredentialLabels, Timestamp>> {
+        self.refreshes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A queue that stands still, or a timer that never fires, cannot hide what is overdue by the clock.
+    fn count_overdue(&self, now: Timestamp) {
+        for kind in ["AccessToken", "ClientApplication"] {
+            let refreshes = self.refreshes();
+            let overdue = refreshes
+                .iter()
+                .filter(|(labels, at)| labels.kind == kind && now.as_second() - at.as_second() > OVERDUE_AFTER)
+                .count();
+            self.refreshes_overdue
+                .get_or_create(&KindLabels { kind })
+                .set(i64::try_from(overdue).unwrap_or(i64::MAX));
+        }
+    }
+
+    fn register_tokens(&mut self) {
+        let registry = &mut self.registry;
+        registry.register_with_unit(
+            "credential_expiry_timestamp",
+            "When the published token of a resource expires, in seconds since 1970",
+            Unit::Seconds,
+            self.credential_expiry.clone(),
+        );
+        registry.register_with_unit(
+            "credential_refresh_timestamp",
+            "When the published token of a resource is to be refreshed, in seconds since 1970",
+            Unit::Seconds,
+            self.credential_refresh.clone(),
+        );
+        registry.register(
+            "refreshes_overdue",
+            "Tokens whose refresh is more than a minute late by the clock, by kind of resource",
+            self.refreshes_overdue.clone(),
+        );
+        registry.register_with_unit(
+            "remaining_at_refresh",
+            "Life that tokens had left when they were replaced, in seconds; none when it was too late",
+            Unit::Seconds,
+            self.remaining_at_refresh.clone(),
+        );
+    }
+
+    fn register_budget(&mut self) {
+        let registry = &mut self.registry;
+        registry.register_with_unit(
+            "budget_wait",
+            "Time that requests waited for their provider's request budget, in seconds",
+            Unit::Seconds,
+            self.budget_wait.clone(),
+        );
+        registry.register(
+            "budget_queue",
+            "Requests that wait for their provider's request budget",
+            self.budget_queue.clone(),
+        );
+        registry.register(
+            "breaker_state",
+            "Whether requests to the provider are kept back since it did not answer: 0 closed, 1 trying, 2 open",
+            self.breaker.clone(),
+        );
+        registry.register_with_unit(
+            "provider_paused_until_timestamp",
+            "Until when the provider asked to be left alone, in seconds since 1970; 0 when it did not",
+            Unit::Seconds,
+            self.paused_until.clone(),
+        );
+    }
+
     /// What is done, and how long it takes. The names of counters get `_total`, those with a unit the unit.
     fn register_work(&mut self) {
         let registry = &mut self.registry;
@@ -314,7 +514,7 @@ mod tests {
     use super::*;
 
     fn lines(metrics: &Metrics) -> Vec<String> {
-        metrics.encode().unwrap().lines().map(str::to_owned).collect()
+        metrics.encode(Timestamp::UNIX_EPOCH).unwrap().lines().map(str::to_owned).collect()
     }
 
     fn has(metrics: &Metrics, line: &str) -> bool {
@@ -355,7 +555,7 @@ mod tests {
             assert!(
                 has(&metrics, line),
                 "{line}\nnot in\n{}",
-                metrics.encode().unwrap()
+                metrics.encode(Timestamp::UNIX_EPOCH).unwrap()
             );
         }
         let lines = lines(&metrics);
@@ -364,7 +564,7 @@ mod tests {
             .iter()
             .filter(|line| line.starts_with("# HELP keywright_"))
             .count();
-        assert_eq!((families, described), (12, 12));
+        assert_eq!((families, described), (20, 20));
         assert_eq!(lines.last().unwrap(), "# EOF");
     }
 
@@ -375,7 +575,7 @@ mod tests {
         metrics.set_provider("IdentityProvider", "shop", "didit", true, false);
         metrics.remove_provider("ClusterIdentityProvider", "", "didit");
 
-        let text = metrics.encode().unwrap();
+        let text = metrics.encode(Timestamp::UNIX_EPOCH).unwrap();
         assert!(!text.contains("ClusterIdentityProvider"), "{text}");
         assert!(text.contains("namespace=\"shop\""), "{text}");
     }
@@ -393,6 +593,27 @@ mod tests {
         let labels = "{kind=\"IdentityProvider\",namespace=\"shop\",name=\"didit\"}";
         assert!(has(&metrics, &format!("keywright_provider_ready{labels} 1")));
         assert!(has(&metrics, &format!("keywright_login_brake{labels} 0")));
+    }
+
+    #[test]
+    fn what_is_overdue_follows_from_the_clock() {
+        let metrics = Metrics::new("0");
+        let at = |second| Timestamp::from_second(second).unwrap();
+        metrics.set_credential("AccessToken", "shop", "reports", Some((at(1000), at(500))));
+        let overdue = |metrics: &Metrics, second| {
+            let text = metrics.encode(at(second)).unwrap();
+            text.contains("keywright_refreshes_overdue{kind=\"AccessToken\"} 1\n")
+        };
+        assert!(!overdue(&metrics, 550));
+        assert!(overdue(&metrics, 561));
+        let labels = "{kind=\"AccessToken\",namespace=\"shop\",name=\"reports\"}";
+        assert!(has(
+            &metrics,
+            &format!("keywright_credential_expiry_timestamp_seconds{labels} 1000")
+        ));
+        metrics.set_credential("AccessToken", "shop", "reports", None);
+        assert!(!overdue(&metrics, 561));
+        assert!(!metrics.encode(at(0)).unwrap().contains("reports"));
     }
 
     #[test]
