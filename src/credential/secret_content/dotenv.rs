@@ -3,7 +3,8 @@
 //! Readers differ in what they make of escapes, and agree on plain text in double quotes and on anything in single
 //! quotes. So a value gets double quotes where nothing in it could be taken for more than itself, single quotes where
 //! something could, and escapes only where single quotes would end too early or a reader takes a backslash in them for an
-//! escape. A POSIX shell reads all three alike.
+//! escape. A POSIX shell reads all of it alike and runs nothing: since readers know no escape for a backtick, a value with
+//! one always stands in single quotes.
 
 use std::fmt::Write;
 
@@ -28,34 +29,51 @@ pub(super) fn value(file: &str, name: &str) -> Option<String> {
 fn quoted(value: &str) -> String {
     let is_plain = !value.contains(['"', '\\', '$', '`']);
     if is_plain {
-        return format!("\"{value}\"");
+        format!("\"{value}\"")
+    } else if value.contains('`') || !value.contains(['\'', '\\']) {
+        format!("'{}'", singly_quoted(value))
+    } else {
+        format!("\"{}\"", doubly_quoted(value))
     }
-    if !value.contains(['\'', '\\']) {
-        return format!("'{value}'");
-    }
-    let escaped = value.chars().fold(String::new(), |mut escaped, character| {
-        if matches!(character, '"' | '\\' | '$') {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-        escaped
-    });
-    format!("\"{escaped}\"")
 }
 
+/// What single quotes cannot hold stands in double quotes between them.
+fn singly_quoted(value: &str) -> String {
+    value.chars().fold(String::new(), |mut text, character| {
+        match character {
+            '\'' => text.push_str(r#"'"'"'"#),
+            '\\' => text.push_str(r#"'"\\"'"#),
+            other => text.push(other),
+        }
+        text
+    })
+}
+
+fn doubly_quoted(value: &str) -> String {
+    value.chars().fold(String::new(), |mut text, character| {
+        if matches!(character, '"' | '\\' | '$') {
+            text.push('\\');
+        }
+        text.push(character);
+        text
+    })
+}
+
+/// The value of quoted pieces, one after the other. `None` for anything else.
 fn unquoted(text: &str) -> Option<String> {
-    if let Some(inner) = text.strip_prefix('\'') {
-        return inner.strip_suffix('\'').map(str::to_owned);
-    }
-    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
     let mut value = String::new();
-    let mut characters = inner.chars();
-    while let Some(character) = characters.next() {
-        value.push(if character == '\\' {
-            characters.next()?
-        } else {
-            character
-        });
+    let mut characters = text.chars();
+    while let Some(quote) = characters.next() {
+        if !matches!(quote, '\'' | '"') {
+            return None;
+        }
+        loop {
+            match characters.next()? {
+                end if end == quote => break,
+                '\\' if quote == '"' => value.push(characters.next()?),
+                character => value.push(character),
+            }
+        }
     }
     Some(value)
 }

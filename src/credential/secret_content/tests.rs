@@ -91,6 +91,40 @@ fn every_format_is_written_to_the_byte() {
 }
 
 #[test]
+fn a_dotenv_file_says_the_same_to_a_shell_and_runs_nothing() {
+    let odd = [
+        "plain",
+        "",
+        "two words",
+        "#no comment",
+        "a\"b",
+        "it's",
+        r"back\slash",
+        r"end\",
+        "$HOME",
+        "${HOME}",
+        "$(echo run)",
+        "`echo run`",
+        "it's `echo run`",
+        r"'\`$(echo run)`",
+        r#"'"\$"#,
+        "!history",
+        "ünïcode",
+    ];
+    for value in odd {
+        let content = Content::default().with(Member::Scope, value);
+        let written = entries(&content, &layout(&[Format::dotenv()])).unwrap();
+        let file = str::from_utf8(&written["credentials.env"].0).unwrap();
+        let shell = std::process::Command::new("sh")
+            .args(["-c", "eval \"$1\"; printf %s \"$DIDIT_SCOPE\"", "sh", file])
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(shell.stdout).unwrap(), value, "{file}");
+        assert!(shell.stderr.is_empty(), "{file}");
+    }
+}
+
+#[test]
 fn formats_stand_beside_each_other_and_keep_the_names_that_were_chosen() {
     let names = BTreeMap::from([(Member::AccessToken, "token".to_owned())]);
     let formats = vec![
