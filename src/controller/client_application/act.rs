@@ -19,7 +19,7 @@ use crate::api::ClientApplication;
 use crate::api::client_application::{ClientApplicationStatus, PublishedSecret};
 use crate::api::names::{FIELD_MANAGER, RELEASE_FINALIZER};
 use crate::controller::ReconcileError;
-use crate::credential::secret_content::ApplicationCredentials;
+use crate::credential::secret_content::application::ApplicationCredentials;
 use crate::identity::mark::{self, Mark};
 use crate::identity::{Application, ApplicationSummary, CallError, ErrorKind, IdentityApi};
 use crate::kube_ext::finalizer;

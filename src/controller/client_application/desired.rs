@@ -2,7 +2,7 @@
 
 use super::state::{Resource, UsableProvider};
 use crate::api::client_application::ClientApplicationSpec;
-use crate::credential::secret_content::{ApplicationCredentials, KeyNames, digest, entries};
+use crate::credential::secret_content::application::{ApplicationCredentials, KeyNames, digest, entries};
 use crate::identity::mark::{self, Mark};
 use crate::identity::{Application, ApplicationMetadata};
 

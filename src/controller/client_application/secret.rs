@@ -16,7 +16,7 @@ use crate::api::names::{
     OWNER_UID_ANNOTATION,
 };
 use crate::api::secret::{SecretTemplate, SecretType};
-use crate::credential::secret_content::{ApplicationCredentials, KeyNames, digest, entries};
+use crate::credential::secret_content::application::{ApplicationCredentials, KeyNames, digest, entries};
 
 /// The Secret as it should be.
 pub(super) fn build(

@@ -133,3 +133,101 @@ fn spread_after(now: Timestamp, until: Timestamp, left: Option<Duration>, uid: &
 fn later(now: Timestamp, pause: Duration) -> Timestamp {
     now.saturating_add(pause).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::jiff::SignedDuration;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn after(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    /// The promise breaks after `latest` seconds, and the token ends ten minutes later.
+    fn published(latest: i64) -> Option<(Refresh, Timestamp)> {
+        let refresh = Refresh {
+            at: after(0),
+            latest: after(latest),
+            kept: true,
+        };
+        Some((refresh, after(latest + 600)))
+    }
+
+    fn pause(failure: Failure, failures: u32, published: Option<(Refresh, Timestamp)>) -> SignedDuration {
+        retry(failure, failures, after(0), published, "uid")
+            .at
+            .duration_since(after(0))
+    }
+
+    const AWAY: Failure = Failure::Passing { retry_after: None };
+
+    #[test]
+    fn pauses_grow_and_stay_within_a_quarter_of_what_is_left() {
+        let seconds = |failures, published| pause(AWAY, failures, published).as_secs_f64();
+        assert!((1.0..=2.0).contains(&seconds(1, None)));
+        assert!((2.0..=4.0).contains(&seconds(2, None)));
+        assert!((150.0..=300.0).contains(&seconds(20, None)));
+        assert!((50.0..=100.0).contains(&seconds(20, published(400))));
+        // The promise is broken: now the token's end counts.
+        assert!((70.0..=150.0).contains(&seconds(20, published(-10))));
+        assert!((1.0..=1.0).contains(&seconds(20, published(1))));
+        assert!(
+            (150.0..=300.0).contains(&seconds(20, published(-700))),
+            "the token has ended"
+        );
+    }
+
+    #[test]
+    fn a_pause_that_the_server_asked_for_is_kept_and_its_end_is_told() {
+        let asked = |seconds| Failure::Passing {
+            retry_after: Some(Duration::from_secs(seconds)),
+        };
+        let retry_of = |seconds| retry(asked(seconds), 1, after(0), published(60), "uid");
+
+        let past_the_end = retry_of(900);
+        assert_eq!(past_the_end.held_by, HeldBy::Server { until: after(900) });
+        assert!(past_the_end.at >= after(900) && past_the_end.at <= after(930));
+        assert!(!past_the_end.in_time);
+
+        let in_time = retry_of(50);
+        assert!(in_time.in_time);
+        assert!(
+            in_time.at >= after(50) && in_time.at <= after(53),
+            "it comes before the promise breaks"
+        );
+
+        assert_eq!(
+            retry_of(0).held_by,
+            HeldBy::Backoff,
+            "a server that asks for no pause gets one"
+        );
+    }
+
+    #[test]
+    fn a_refusal_is_not_hurried_by_an_end_that_is_near() {
+        let refused = retry(Failure::Refused, 1, after(0), published(60), "uid");
+        assert_eq!(refused.held_by, HeldBy::Refusal);
+        assert!(refused.at >= after(600) && refused.at <= after(1200));
+    }
+
+    proptest! {
+        #[test]
+        fn no_pause_is_a_hot_loop_or_without_end(
+            failures in any::<u32>(),
+            latest in -1000..100_000_i64,
+            wait in prop::option::of(any::<u64>()),
+            uid in any::<String>(),
+        ) {
+            let bounds = |failure, shortest, longest| {
+                let at = retry(failure, failures, after(0), published(latest), &uid).at;
+                after(shortest) <= at && at <= after(longest)
+            };
+            prop_assert!(bounds(AWAY, 1, 300));
+            prop_assert!(bounds(Failure::Refused, 600, 1800));
+            let asked = Failure::Passing { retry_after: wait.map(Duration::from_secs) };
+            prop_assert!(retry(asked, failures, after(0), published(latest), &uid).at >= after(1));
+        }
+    }
+}

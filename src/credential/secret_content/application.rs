@@ -1,11 +1,12 @@
-//! What stands in a written Secret, and how an edit is recognised.
+//! The Secret of a client application: one entry for each of its credentials, named as the user asked.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
 
+use super::content::{Content, Member};
+use super::digest as content_digest;
 use crate::api::secret::SecretKeys;
 
 /// The credentials of a client application, with what a consumer needs to use them.
@@ -21,6 +22,19 @@ pub struct ApplicationCredentials {
     pub organization_id: String,
     /// Base address that takes the key.
     pub api_url: String,
+}
+
+impl ApplicationCredentials {
+    /// The credentials as content that can be written in any layout.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        Content::default()
+            .with(Member::ClientId, self.client_id.clone())
+            .with(Member::ApiKey, self.api_key.clone())
+            .with(Member::ApplicationId, self.application_id.clone())
+            .with(Member::OrganizationId, self.organization_id.clone())
+            .with(Member::ApiUrl, self.api_url.clone())
+    }
 }
 
 /// The names of the keys in a Secret, renamed as the user asked.
@@ -80,33 +94,16 @@ pub fn entries(credentials: &ApplicationCredentials, names: &KeyNames) -> BTreeM
     ])
 }
 
-/// A digest of those entries of a Secret that Keywright writes; keys that others have added do not count.
-/// `None` when one of them is missing.
-///
-/// The owner's UID goes in first, so that two Secrets with the same credentials have different digests. What
-/// is digested holds a key of 256 random bits, so the digest reveals nothing of it.
+/// The digest of these entries: see [`super::digest`].
 #[must_use]
 pub fn digest(owner_uid: &str, entries: &BTreeMap<String, ByteString>, names: &KeyNames) -> Option<String> {
-    let mut hasher = Sha256::new();
-    let mut part = |bytes: &[u8]| {
-        hasher.update((bytes.len() as u64).to_be_bytes());
-        hasher.update(bytes);
-    };
-    part(owner_uid.as_bytes());
-    for name in names.all() {
-        part(name.as_bytes());
-        part(&entries.get(name)?.0);
-    }
-    let hex = hasher
-        .finalize()
-        .iter()
-        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    Some(format!("sha256:{hex}"))
+    content_digest(owner_uid, entries, names.all())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credential::secret_content::layout::{Layout, Vocabulary, renamed};
 
     fn credentials() -> ApplicationCredentials {
         ApplicationCredentials {
@@ -158,6 +155,26 @@ mod tests {
         incomplete.remove("client_id");
         assert_eq!(digest_of(&incomplete), None);
         assert_ne!(digest("another uid", &written, &names), before);
+    }
+
+    #[test]
+    fn the_general_content_has_the_same_entries_and_the_same_digest() {
+        let keys = SecretKeys {
+            api_key: Some("DIDIT_API_KEY".into()),
+            ..SecretKeys::default()
+        };
+        let names = KeyNames::new(Some(&keys));
+        let plain = entries(&credentials(), &names);
+
+        let layout = Layout::new(Vocabulary::Didit, Vec::new(), renamed(&keys));
+        let content = credentials().content();
+        let general = crate::credential::secret_content::entries(&content, &layout).unwrap();
+        assert_eq!(general, plain);
+        assert_eq!(
+            content_digest("uid", &general, &layout.names(content.members()).unwrap()),
+            digest("uid", &plain, &names),
+            "an upgrade rewrites no Secret"
+        );
     }
 
     #[test]

@@ -1,0 +1,68 @@
+//! What stands in a written Secret, how it is read back, and how an edit is recognised.
+//!
+//! A [`Content`] is what there is to write. A [`Layout`] says under which names and in which formats. The formats are
+//! those that consumers read without code of their own: one key for each value, names for environment variables, a JSON
+//! document, a dotenv file, and a header that is ready to be sent.
+
+pub mod application;
+pub mod content;
+mod dotenv;
+pub mod layout;
+mod read_back;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+pub use content::{Content, Member};
+pub use layout::{Format, Layout, Vocabulary, entries};
+pub use read_back::{read_back, recognise};
+
+/// A digest of the named entries of a Secret; keys that others have added do not count. `None` when one of the named is
+/// missing.
+///
+/// The owner's UID goes in first, so that two Secrets with the same credentials have different digests. What
+/// is digested holds a key or a token that nobody can guess, so the digest reveals nothing of it.
+#[must_use]
+pub fn digest<N: AsRef<str>>(
+    owner_uid: &str,
+    entries: &BTreeMap<String, ByteString>,
+    names: impl IntoIterator<Item = N>,
+) -> Option<String> {
+    let mut parts = vec![owner_uid.as_bytes()];
+    for name in names {
+        let (name, value) = entries.get_key_value(name.as_ref())?;
+        parts.extend([name.as_bytes(), value.0.as_slice()]);
+    }
+    Some(digest_of(&parts))
+}
+
+/// A digest of one token, by which [`recognise`] finds it again in a Secret whatever the key is called. Safe to stand in
+/// a status: a token cannot be guessed.
+#[must_use]
+pub fn fingerprint(owner_uid: &str, token: &SecretString) -> String {
+    digest_of(&[
+        owner_uid.as_bytes(),
+        b"access_token",
+        token.expose_secret().as_bytes(),
+    ])
+}
+
+/// Each part goes in with its length, so that no two lists of parts are digested alike.
+fn digest_of(parts: &[&[u8]]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    let hex = hasher
+        .finalize()
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    format!("sha256:{hex}")
+}
