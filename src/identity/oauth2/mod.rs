@@ -129,7 +129,7 @@ impl OAuth2 {
         &self,
         errand: Errand<'_>,
         decode: impl FnOnce(&Value) -> Result<T, Unreadable> + Send,
-    ) -> Result<Result<Answer<T>, Failure>, CallError> {
+    ) -> Result<Answer<T>, Failure> {
         // An assertion ends within a minute, so nothing may wait between making and sending it.
         let assertion = self.assertion(&errand.url)?;
         let client_id = self.client.client_id.as_str();
@@ -157,7 +157,7 @@ impl OAuth2 {
         if !errand.reads_body {
             call = call.ignoring_body();
         }
-        Ok(self.http.exchange(call, decode).await)
+        self.http.exchange(call, decode).await
     }
 
     /// The assertion for a request to `url`, where the client authenticates with one.
@@ -279,10 +279,11 @@ impl TokenApi for OAuth2 {
             secrets: request.refresh_token.iter().collect(),
             reads_body: true,
         };
-        match self.send(errand, answer::granted).await? {
-            Ok(answer) => Ok(Granted::noted(answer, &self.http)),
-            Err(failure) => Err(refusal::explain(failure)),
-        }
+        let answer = self
+            .send(errand, answer::granted)
+            .await
+            .map_err(refusal::explain)?;
+        Ok(Granted::noted(answer, &self.http))
     }
 
     async fn introspect(&self, token: &SecretString) -> Result<Introspection, TokenError> {
@@ -297,10 +298,8 @@ impl TokenApi for OAuth2 {
             secrets: vec![token],
             reads_body: true,
         };
-        match self.send(errand, answer::introspection).await? {
-            Ok(answer) => Ok(answer.value),
-            Err(failure) => Err(refusal::explain(failure)),
-        }
+        let answer = self.send(errand, answer::introspection).await;
+        Ok(answer.map_err(refusal::explain)?.value)
     }
 
     async fn revoke(&self, token: &SecretString, kind: TokenKind) -> Result<(), TokenError> {
@@ -320,15 +319,17 @@ impl TokenApi for OAuth2 {
             secrets: vec![token],
             reads_body: false,
         };
-        match self.send(errand, |_| Ok(())).await? {
-            Ok(_) => Ok(()),
-            Err(failure) => Err(refusal::explain_revocation(failure)),
-        }
+        self.send(errand, |_| Ok(()))
+            .await
+            .map_err(refusal::explain_revocation)?;
+        Ok(())
     }
 
     async fn probe(&self, url: &Url, token: &SecretString) -> Result<Introspection, TokenError> {
-        let url = Endpoint::exact("url", url.as_str(), self.allow_insecure)?;
-        let call = Call::new("probeToken", Effect::Reads, Method::GET, url)
+        let operation = "probeToken";
+        let url = Endpoint::exact("url", url.as_str(), self.allow_insecure)
+            .map_err(|error| CallError { operation, ..error })?;
+        let call = Call::new(operation, Effect::Reads, Method::GET, url)
             .bearer(token)
             .ignoring_body();
         match self.http.call(call, |_| Ok(())).await {

@@ -55,7 +55,8 @@ impl Front {
         let acceptor = TlsAcceptor::from(Arc::new(server_config(authority, asks_for_certificate)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (replacement, shown) = (Arc::default(), Arc::default());
+        let replacement: Arc<Mutex<(String, String)>> = Arc::default();
+        let shown: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
         let (to, replace, log) = (
             server.host().to_owned(),
             Arc::clone(&replacement),
@@ -76,7 +77,7 @@ impl Front {
                 behind.write_all(&request[..length]).await.unwrap();
                 let mut answer = String::new();
                 behind.read_to_string(&mut answer).await.unwrap();
-                let (from, by): (String, String) = Mutex::lock(&replace).unwrap().clone();
+                let (from, by) = replace.lock().unwrap().clone();
                 let (head, body) = answer.split_once("\r\n\r\n").unwrap();
                 let body = if from.is_empty() {
                     body.to_owned()
