@@ -1,3 +1,4 @@
+use async_trait::async_trait;
 use keywright_sandbox::{Config, NewAccount, Sandbox};
 
 use super::*;

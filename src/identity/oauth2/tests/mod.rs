@@ -17,7 +17,9 @@ use url::form_urlencoded;
 
 use super::*;
 use crate::identity::http::testing::{Observed, Received, Reply, Server, answer, json as json_answer};
-use crate::identity::token::OAuthErrorCode;
+use crate::identity::token::{
+    Introspection, OAuthErrorCode, Offers, TokenAnswer, TokenApi, TokenError, TokenKind, TokenRequest,
+};
 
 const SECRET: &str = "s3cret/with:odd & chars";
 
