@@ -157,6 +157,18 @@ pub struct Failure {
     pub error: CallError,
 }
 
+impl From<CallError> for Failure {
+    /// The failure of a call that was not made.
+    fn from(error: CallError) -> Self {
+        Self {
+            status: None,
+            said: None,
+            code: None,
+            error,
+        }
+    }
+}
+
 impl From<Failure> for CallError {
     fn from(failure: Failure) -> Self {
         failure.error

@@ -180,12 +180,7 @@ impl HttpClient {
         };
         let result = match self.request(call) {
             Ok(request) => exchange.run(&self.client, request, decode).await,
-            Err(error) => Err(Failure {
-                status: None,
-                said: None,
-                code: None,
-                error,
-            }),
+            Err(error) => Err(error.into()),
         };
         let (outcome, status) = match &result {
             Ok(answer) => ("ok", Some(answer.status)),

@@ -165,6 +165,36 @@ mod tests {
     }
 
     #[test]
+    fn the_address_of_a_single_route_stays_as_it_is() {
+        for address in [
+            "https://idp.example.com/token",
+            "https://idp.example.com/token/",
+            "https://idp.example.com/token?tenant=1",
+        ] {
+            assert_eq!(
+                Endpoint::exact("endpoints.token", address, false)
+                    .unwrap()
+                    .as_str(),
+                address
+            );
+        }
+        for address in [
+            "",
+            "token",
+            "https://a:b@host/",
+            "https://host/#top",
+            "http://host/",
+        ] {
+            let error = Endpoint::exact("endpoints.token", address, false).unwrap_err();
+            assert!(
+                error.message.starts_with("`endpoints.token`"),
+                "{}",
+                error.message
+            );
+        }
+    }
+
+    #[test]
     fn http_has_to_be_allowed() {
         let error = Endpoint::parse("apiUrl", "http://10.0.0.7:8080/v3", false).unwrap_err();
         assert_eq!(

@@ -170,12 +170,7 @@ impl Exchange<'_> {
     }
 
     fn mishap(&self, mishap: Mishap, message: String) -> Failure {
-        Failure {
-            status: None,
-            said: None,
-            code: None,
-            error: self.error(mishap_kind(mishap, self.effect), message),
-        }
+        self.error(mishap_kind(mishap, self.effect), message).into()
     }
 
     fn error(&self, kind: ErrorKind, message: String) -> CallError {

@@ -152,13 +152,13 @@ impl Metadata {
         let Some(address) = alias.or_else(|| self.endpoints.get(kind)) else {
             return Ok(None);
         };
-        let mut url = Endpoint::exact(kind.field(), address, allow_insecure);
-        if let Err(error) = &mut url {
-            error
-                .message
-                .push_str(&format!(" (in the metadata of `{}`)", tidy(&self.issuer)));
-        }
-        url.map(Some)
+        Endpoint::exact(kind.field(), address, allow_insecure)
+            .map(Some)
+            .map_err(|error| CallError {
+                operation: OPERATION,
+                kind: error.kind,
+                message: format!("{} (in the metadata of `{}`)", error.message, tidy(&self.issuer)),
+            })
     }
 
     pub(super) fn has(&self, kind: EndpointKind) -> bool {

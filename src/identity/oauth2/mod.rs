@@ -6,15 +6,15 @@ mod cache;
 mod config;
 mod jwk;
 mod metadata;
+mod operations;
 mod refusal;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use k8s_openapi::jiff::Timestamp;
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
@@ -24,9 +24,7 @@ use super::http::{
     Answer, Call, CallObserver, ClientCertificate, Effect, Endpoint, Failure, HttpClient, HttpOptions,
     Unreadable,
 };
-use super::token::{Introspection, Offers, TokenAnswer, TokenApi, TokenError, TokenKind, TokenRequest};
 use super::{CallError, ErrorKind};
-use answer::Granted;
 use assertion::Statement;
 pub use assertion::{AssertionAlgorithm, AssertionKey};
 use cache::Discovery;
@@ -129,7 +127,7 @@ impl OAuth2 {
         &self,
         errand: Errand<'_>,
         decode: impl FnOnce(&Value) -> Result<T, Unreadable> + Send,
-    ) -> Result<Result<Answer<T>, Failure>, CallError> {
+    ) -> Result<Answer<T>, Failure> {
         // An assertion ends within a minute, so nothing may wait between making and sending it.
         let assertion = self.assertion(&errand.url)?;
         let client_id = self.client.client_id.as_str();
@@ -157,7 +155,7 @@ impl OAuth2 {
         if !errand.reads_body {
             call = call.ignoring_body();
         }
-        Ok(self.http.exchange(call, decode).await)
+        self.http.exchange(call, decode).await
     }
 
     /// The assertion for a request to `url`, where the client authenticates with one.
@@ -220,127 +218,6 @@ impl OAuth2 {
     }
 }
 
-#[async_trait]
-impl TokenApi for OAuth2 {
-    async fn offers(&self) -> Result<Offers, TokenError> {
-        let manual = Offers {
-            introspection: self.manual.introspection.is_some(),
-            revocation: self.manual.revocation.is_some(),
-        };
-        match &self.discovery {
-            Some(discovery) if !(manual.introspection && manual.revocation) => {
-                let metadata = discovery.metadata(&self.http).await?;
-                Ok(Offers {
-                    introspection: manual.introspection || metadata.has(EndpointKind::Introspection),
-                    revocation: manual.revocation || metadata.has(EndpointKind::Revocation),
-                })
-            }
-            _ => Ok(manual),
-        }
-    }
-
-    async fn request_token(&self, request: &TokenRequest) -> Result<TokenAnswer, TokenError> {
-        let operation = "requestToken";
-        let url = self
-            .required_endpoint(operation, EndpointKind::Token, "EndpointMissing")
-            .await?;
-        let scope = request.scopes.join(" ");
-        // A token that was given out and lost ends by itself; a refresh token may be spent by its use.
-        let (effect, mut parameters) = match &request.refresh_token {
-            None => (Effect::Reads, vec![("grant_type", "client_credentials")]),
-            Some(token) => (
-                Effect::Changes,
-                vec![
-                    ("grant_type", "refresh_token"),
-                    ("refresh_token", token.expose_secret()),
-                ],
-            ),
-        };
-        if !scope.is_empty() {
-            parameters.push(("scope", &scope));
-        }
-        parameters.extend(request.audience.as_deref().map(|audience| ("audience", audience)));
-        parameters.extend(
-            request
-                .resources
-                .iter()
-                .map(|resource| ("resource", resource.as_str())),
-        );
-        parameters.extend(
-            self.extra_parameters
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str())),
-        );
-        let errand = Errand {
-            operation,
-            effect,
-            url,
-            parameters,
-            secrets: request.refresh_token.iter().collect(),
-            reads_body: true,
-        };
-        match self.send(errand, answer::granted).await? {
-            Ok(answer) => Ok(Granted::noted(answer, &self.http)),
-            Err(failure) => Err(refusal::explain(failure)),
-        }
-    }
-
-    async fn introspect(&self, token: &SecretString) -> Result<Introspection, TokenError> {
-        let operation = "introspectToken";
-        let errand = Errand {
-            operation,
-            effect: Effect::Reads,
-            url: self
-                .required_endpoint(operation, EndpointKind::Introspection, "IntrospectionNotOffered")
-                .await?,
-            parameters: vec![("token", token.expose_secret())],
-            secrets: vec![token],
-            reads_body: true,
-        };
-        match self.send(errand, answer::introspection).await? {
-            Ok(answer) => Ok(answer.value),
-            Err(failure) => Err(refusal::explain(failure)),
-        }
-    }
-
-    async fn revoke(&self, token: &SecretString, kind: TokenKind) -> Result<(), TokenError> {
-        let operation = "revokeToken";
-        let hint = match kind {
-            TokenKind::Access => "access_token",
-            TokenKind::Refresh => "refresh_token",
-        };
-        let errand = Errand {
-            operation,
-            // Revoking again does no harm (RFC 7009 section 2.2), so a lost answer is only that.
-            effect: Effect::Reads,
-            url: self
-                .required_endpoint(operation, EndpointKind::Revocation, "RevocationNotOffered")
-                .await?,
-            parameters: vec![("token", token.expose_secret()), ("token_type_hint", hint)],
-            secrets: vec![token],
-            reads_body: false,
-        };
-        match self.send(errand, |_| Ok(())).await? {
-            Ok(_) => Ok(()),
-            Err(failure) => Err(refusal::explain_revocation(failure)),
-        }
-    }
-
-    async fn probe(&self, url: &Url, token: &SecretString) -> Result<Introspection, TokenError> {
-        let url = Endpoint::exact("url", url.as_str(), self.allow_insecure)?;
-        let call = Call::new("probeToken", Effect::Reads, Method::GET, url)
-            .bearer(token)
-            .ignoring_body();
-        match self.http.call(call, |_| Ok(())).await {
-            Ok(()) => Ok(Introspection::Active),
-            Err(failure) if is_denial(&failure) => Ok(Introspection::Inactive {
-                message: failure.error.message,
-            }),
-            Err(failure) => Err(failure.error.into()),
-        }
-    }
-}
-
 impl Manual {
     fn parse(endpoints: &ManualEndpoints, allow_insecure: bool) -> Result<Self, CallError> {
         let read = |field: &str, address: &Option<String>| {
@@ -375,11 +252,4 @@ impl ClientAuthentication {
             Self::TlsClientAuth { key, .. } => vec![key],
         }
     }
-}
-
-fn is_denial(failure: &Failure) -> bool {
-    matches!(
-        failure.status,
-        Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-    )
 }
