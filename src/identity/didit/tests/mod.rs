@@ -33,6 +33,7 @@ fn config(auth_url: String, api_url: String) -> DiditConfig {
         ca_bundle: None,
         allow_insecure: true,
         request_timeout: Duration::from_secs(30),
+        budget: None,
     }
 }
 
