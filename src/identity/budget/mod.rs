@@ -133,8 +133,9 @@ impl Budget {
         loop {
             match verdict {
                 Verdict::Go(pass) => {
+                    let permit = Permit::new(Arc::clone(self), pass);
                     self.observer.waited(came.elapsed());
-                    return Ok(Permit::new(Arc::clone(self), pass));
+                    return Ok(permit);
                 }
                 Verdict::Refused(refusal) => {
                     self.observer.refused(reason(refusal));

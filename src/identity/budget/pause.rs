@@ -46,14 +46,20 @@ impl Pause {
 
     /// An answer to a call that was let through at `admitted` said too many requests. A pause is only ever
     /// lengthened. Answers to calls that were under way together count once.
-    pub(super) fn throttled(&mut self, now: Instant, admitted: Instant, retry_after: Option<Duration>) -> Instant {
+    pub(super) fn throttled(
+        &mut self,
+        now: Instant,
+        admitted: Instant,
+        retry_after: Option<Duration>,
+    ) -> Instant {
         if !self.before_the_last(admitted) {
             self.count = self.count.saturating_add(1);
             self.counted_at = Some(now);
         }
-        let wait = retry_after
-            .filter(|wait| *wait >= SHORTEST)
-            .map_or_else(|| UNTOLD.pause(self.count, &self.seed), |wait| wait.min(MAX_PAUSE));
+        let wait = retry_after.filter(|wait| *wait >= SHORTEST).map_or_else(
+            || UNTOLD.pause(self.count, &self.seed),
+            |wait| wait.min(MAX_PAUSE),
+        );
         let until = later(now, wait);
         let until = self.until.map_or(until, |earlier| earlier.max(until));
         self.until = Some(until);

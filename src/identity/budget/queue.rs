@@ -64,7 +64,9 @@ impl<W> Queue<W> {
     }
 
     pub(super) fn is_first(&self, ticket: Ticket) -> bool {
-        self.waiting.first_key_value().is_some_and(|(first, _)| *first == ticket)
+        self.waiting
+            .first_key_value()
+            .is_some_and(|(first, _)| *first == ticket)
     }
 
     /// How many go before.

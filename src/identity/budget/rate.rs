@@ -29,10 +29,16 @@ impl Rate {
     /// The soonest time, from `now` on, at which a call may be made that has `before` others before it.
     pub(super) fn ready(&self, now: Instant, before: u32) -> Instant {
         let Some(arrival) = self.arrival else {
-            return later(now, self.interval.saturating_mul(before).saturating_sub(self.tolerance));
+            return later(
+                now,
+                self.interval
+                    .saturating_mul(before)
+                    .saturating_sub(self.tolerance),
+            );
         };
         let nth = later(arrival.max(now), self.interval.saturating_mul(before));
-        nth.checked_sub(self.tolerance).map_or(now, |ready| ready.max(now))
+        nth.checked_sub(self.tolerance)
+            .map_or(now, |ready| ready.max(now))
     }
 
     /// A call is made. To be asked of [`Self::ready`] before.

@@ -40,7 +40,10 @@ impl BudgetRegistry {
     #[must_use]
     pub fn len(&self) -> usize {
         let budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        budgets.values().filter(|budget| budget.strong_count() > 0).count()
+        budgets
+            .values()
+            .filter(|budget| budget.strong_count() > 0)
+            .count()
     }
 
     /// Whether no budget is in use.

@@ -74,7 +74,9 @@ impl<W> State<W> {
 
     pub(super) fn update(&mut self, now: Instant, settings: BudgetSettings) {
         self.settings = settings;
-        self.rate = self.rate.changed(now, settings.requests_per_second, settings.burst);
+        self.rate = self
+            .rate
+            .changed(now, settings.requests_per_second, settings.burst);
     }
 
     /// Takes a place, and says whom to wake because it has lost its own.

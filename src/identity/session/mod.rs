@@ -31,10 +31,10 @@ pub use flight::{AccountToken, Clock};
 pub use record::{Brake, Gate, LoginRecord};
 pub use registry::{SessionKey, SessionRegistry};
 
+use super::CallError;
 #[cfg(doc)]
 use super::ErrorKind;
 use super::budget::Permit;
-use super::CallError;
 
 /// A token younger than this is not thrown away for a 401 or 403: it was just issued, so the refusal is about
 /// permissions, and many resources that are refused must not each cause a login.

@@ -2,6 +2,7 @@
 
 mod calls;
 mod decisions;
+mod provider;
 mod waiting;
 
 use std::future::Future;

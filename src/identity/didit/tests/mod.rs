@@ -1,6 +1,7 @@
 //! The client against the sandbox, and against answers that the sandbox would not give.
 
 mod applications;
+mod budget;
 mod login;
 mod malformed;
 mod trouble;
