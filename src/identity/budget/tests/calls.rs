@@ -25,6 +25,13 @@ fn call(server: &Server, effect: Effect) -> Call<'static> {
     Call::new("testOperation", effect, Method::POST, url)
 }
 
+/// Lets time pass, also for what waits for a socket.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    advance(time).await;
+    tokio::time::resume();
+}
+
 async fn ask(client: &HttpClient, server: &Server, effect: Effect) -> Result<Value, Failure> {
     let decode = |value: &Value| Ok::<_, Unreadable>(value.clone());
     client.call(call(server, effect), decode).await
@@ -72,7 +79,7 @@ async fn a_server_that_fails_is_left_alone_until_it_serves_again() {
     assert_eq!(failure.error.kind, ErrorKind::Unavailable);
     assert_eq!(server.received().len(), 5);
     serves.store(true, Ordering::SeqCst);
-    budget.update(generous());
+    pass(3 * SECOND).await;
     let failure = ask(&client, &server, Effect::Changes).await.unwrap_err();
     assert_eq!(failure.error.kind, ErrorKind::NotFound);
     assert_eq!(seen.breaker.lock().unwrap().last(), Some(&BreakerState::Closed));
@@ -96,11 +103,14 @@ async fn the_wait_counts_neither_for_the_deadline_nor_for_the_time_of_the_call()
         ..generous()
     });
     let took = Arc::new(Took::default());
-    let deadline = Duration::from_millis(400);
+    let deadline = 10 * SECOND;
     let client = client(&budget, deadline, took.clone());
     let held = enter(&budget).await;
     let release = async {
-        tokio::time::sleep(2 * deadline).await;
+        while seen.lengths.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        pass(2 * deadline).await;
         drop(held);
     };
     let (result, ()) = tokio::join!(ask(&client, &server, Effect::Reads), release);
