@@ -3,6 +3,7 @@
 //! A new identity API is one folder in here that implements [`IdentityApi`]. Nothing in here knows of
 //! Kubernetes: what has to survive a restart leaves through [`session::LoginLedger`].
 
+pub mod budget;
 pub mod didit;
 pub mod error;
 pub mod http;

@@ -58,6 +58,7 @@ impl Credentials {
             ca_bundle: self.ca_bundle,
             allow_insecure: spec.allow_insecure.unwrap_or_default(),
             request_timeout,
+            budget: None,
         }
     }
 }

@@ -11,8 +11,10 @@ use totp_rs::{Builder, Secret, Totp};
 
 use super::DiditConfig;
 use super::wire::{self, LoginAnswer};
+use crate::identity::budget::Permit;
 use crate::identity::http::{Call, Effect, Endpoint, Failure, HttpClient};
 use crate::identity::session::{Login, LoginError, Tokens};
+use crate::identity::token::Urgency;
 use crate::identity::{CallError, ErrorKind};
 
 const NO_SEED: &str = "the account asks for a second factor: use an account without one, or put the seed of its \
@@ -21,6 +23,11 @@ const NO_SEED: &str = "the account asks for a second factor: use an account with
 const PASSKEYS_ONLY: &str = "the account asks for a passkey, which cannot be completed without a browser: use an \
                              account without a second factor, or add an authenticator to this one and put its \
                              seed under the key `totpSeed` of the Secret with its password";
+
+const SECOND_FACTOR: &str = "verifySecondFactor";
+
+/// Everybody who acts as the account waits for its login.
+const URGENCY: Urgency = Urgency::NeverSynced;
 
 pub(super) struct DiditLogin {
     pub(super) http: Arc<HttpClient>,
@@ -32,7 +39,11 @@ pub(super) struct DiditLogin {
 
 #[async_trait]
 impl Login for DiditLogin {
-    async fn login(&self) -> Result<Tokens, LoginError> {
+    async fn permit(&self) -> Result<Permit, CallError> {
+        self.http.permit(URGENCY).await
+    }
+
+    async fn login(&self, permit: Permit) -> Result<Tokens, LoginError> {
         let call = Call::new(
             "login",
             Effect::Authenticates,
@@ -41,7 +52,7 @@ impl Login for DiditLogin {
         )
         .json(json!({"email": self.email, "password": self.password.expose_secret()}))
         .secret(&self.password);
-        match self.http.call(call, wire::login).await {
+        match self.http.exchange(permit, call, wire::login).await.map(|answer| answer.value) {
             Ok(LoginAnswer::Tokens(tokens)) => Ok(tokens),
             Ok(LoginAnswer::SecondFactor {
                 has_authenticator: false,
@@ -70,13 +81,20 @@ impl DiditLogin {
         temp_token: &SecretString,
         seed: &SecretString,
     ) -> Result<Tokens, LoginError> {
+        let permit = self.http.permit(URGENCY).await.map_err(|error| {
+            LoginError::HeldBack(CallError {
+                operation: SECOND_FACTOR,
+                ..error
+            })
+        })?;
+        // Made now and not before: it is good for half a minute.
         let code = current_code(seed).map_err(LoginError::Call)?;
         let url = self.auth.route(&["2fa", "verify"]);
-        let call = Call::new("verifySecondFactor", Effect::Authenticates, Method::POST, url)
+        let call = Call::new(SECOND_FACTOR, Effect::Authenticates, Method::POST, url)
             .json(json!({"temp_token": temp_token.expose_secret(), "otp_token": code.expose_secret()}))
             .secret(temp_token)
             .secret(&code);
-        match self.http.call(call, wire::second_factor).await {
+        match self.http.exchange(permit, call, wire::second_factor).await.map(|answer| answer.value) {
             Ok(tokens) => Ok(tokens),
             Err(failure) if is_judgement(&failure) => {
                 let message = format!(

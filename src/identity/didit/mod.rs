@@ -17,6 +17,7 @@ use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use super::budget::Budget;
 use super::http::{Call, CallObserver, Effect, Endpoint, Failure, HttpClient, HttpOptions, Unreadable, tidy};
 use super::session::{LoginLedger, LoginRecord, Session, SessionKey, SessionRegistry};
 use super::{
@@ -47,6 +48,8 @@ pub struct DiditConfig {
     pub allow_insecure: bool,
     /// How long one call may take in all.
     pub request_timeout: Duration,
+    /// The budget that all clients of this account share. Without one, calls are made at once.
+    pub budget: Option<Arc<Budget>>,
 }
 
 impl fmt::Debug for DiditConfig {
@@ -97,6 +100,7 @@ impl Didit {
             ca_bundle: config.ca_bundle,
             deadline: config.request_timeout,
             secrets: secrets.into_iter().flatten().collect(),
+            budget: config.budget,
         };
         let http = Arc::new(HttpClient::new(options, observer)?);
         let login = DiditLogin {

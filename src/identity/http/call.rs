@@ -11,6 +11,7 @@ use serde_json::Value;
 use url::{Url, form_urlencoded};
 
 use crate::identity::CallError;
+use crate::identity::token::Urgency;
 
 /// What a call does at the identity API, which decides what a lost or unreadable answer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,7 @@ pub struct Call<'a> {
     pub(super) body: Body,
     pub(super) reads_body: bool,
     pub(super) secrets: Vec<Cow<'a, SecretString>>,
+    pub(super) urgency: Urgency,
 }
 
 impl<'a> Call<'a> {
@@ -68,7 +70,16 @@ impl<'a> Call<'a> {
             body: Body::None,
             reads_body: true,
             secrets: Vec::new(),
+            urgency: Urgency::Whenever,
         }
+    }
+
+    /// Says how urgent the call is beside others that wait for the provider's budget. Unless said, it is
+    /// [`Urgency::Whenever`]: most calls look whether something is as it should be.
+    #[must_use]
+    pub fn urgency(mut self, urgency: Urgency) -> Self {
+        self.urgency = urgency;
+        self
     }
 
     /// Sends the token as bearer token (RFC 6750 section 2.1).

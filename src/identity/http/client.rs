@@ -11,11 +11,14 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::call::{Answer, Body, Call, Credential, Failure};
+use super::charge::charge;
 use super::endpoint::host;
 use super::exchange::Exchange;
 use super::fields::Unreadable;
 use super::scrub::Scrubber;
 use super::tls::{self, ClientCertificate};
+use crate::identity::budget::{Budget, Permit};
+use crate::identity::token::Urgency;
 use crate::identity::{CallError, ErrorKind};
 
 /// How long a call may take in all, unless configured otherwise.
@@ -33,7 +36,8 @@ const USER_AGENT: &str = concat!("keywright/", env!("CARGO_PKG_VERSION"));
 
 /// Learns of every HTTP call, for metrics.
 pub trait CallObserver: Send + Sync {
-    /// A call has ended. `outcome` is `success` or an [`ErrorKind`] in snake case.
+    /// A call has ended. `outcome` is `success` or an [`ErrorKind`] in snake case. `elapsed` does not count the wait
+    /// for the budget; a call that the budget did not let through is none.
     fn called(&self, operation: &'static str, outcome: &'static str, elapsed: Duration);
 }
 
@@ -45,6 +49,8 @@ pub struct HttpOptions {
     pub deadline: Duration,
     /// Secrets that must not appear in an error whatever call it comes from.
     pub secrets: Vec<SecretString>,
+    /// The budget of the provider, shared by all of its clients. Without one, calls are made at once.
+    pub budget: Option<Arc<Budget>>,
 }
 
 /// A client for one identity API. A proxy is taken from the environment (`HTTPS_PROXY`, `NO_PROXY`).
@@ -54,6 +60,7 @@ pub struct HttpClient {
     secrets: Vec<SecretString>,
     received: Mutex<VecDeque<Arc<SecretString>>>,
     observer: Arc<dyn CallObserver>,
+    budget: Option<Arc<Budget>>,
 }
 
 impl HttpClient {
@@ -115,6 +122,7 @@ impl HttpClient {
             secrets: options.secrets,
             received: Mutex::default(),
             observer,
+            budget: options.budget,
         })
     }
 
@@ -141,27 +149,49 @@ impl HttpClient {
         received.iter().cloned().collect()
     }
 
-    /// Makes the call and reads its JSON answer with `decode`.
+    /// Waits for leave to make one call, as the budget gives it. For whoever has to build something of the call at
+    /// the last moment, such as a client assertion: see [`Self::exchange`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Budget::enter`]: `Throttled` or `Unavailable`. Nothing was sent.
+    pub async fn permit(&self, urgency: Urgency) -> Result<Permit, CallError> {
+        match &self.budget {
+            Some(budget) => budget.enter(urgency).await,
+            None => Ok(Permit::unlimited()),
+        }
+    }
+
+    /// Waits for the budget, makes the call and reads its JSON answer with `decode`.
     ///
     /// # Errors
     ///
     /// A [`Failure`] whose [`ErrorKind`] is never `Braked`, and `Unknown` only for calls that do not merely
-    /// read.
+    /// read and that were sent.
     pub async fn call<T>(
         &self,
         call: Call<'_>,
         decode: impl FnOnce(&Value) -> Result<T, Unreadable>,
     ) -> Result<T, Failure> {
-        self.exchange(call, decode).await.map(|answer| answer.value)
+        let operation = call.operation;
+        let permit = self
+            .permit(call.urgency)
+            .await
+            .map_err(|error| Failure::from(CallError { operation, ..error }))?;
+        self.exchange(permit, call, decode)
+            .await
+            .map(|answer| answer.value)
     }
 
-    /// As [`Self::call`], with what the answer says beside its body.
+    /// As [`Self::call`], with leave that was given before, and with what the answer says beside its body. The
+    /// deadline of the call begins now; its urgency says nothing any more.
     ///
     /// # Errors
     ///
     /// As [`Self::call`].
     pub async fn exchange<T>(
         &self,
+        permit: Permit,
         call: Call<'_>,
         decode: impl FnOnce(&Value) -> Result<T, Unreadable>,
     ) -> Result<Answer<T>, Failure> {
@@ -182,6 +212,10 @@ impl HttpClient {
             Ok(request) => exchange.run(&self.client, request, decode).await,
             Err(error) => Err(error.into()),
         };
+        match charge(&result) {
+            Some(outcome) => permit.done(outcome),
+            None => drop(permit),
+        }
         let (outcome, status) = match &result {
             Ok(answer) => ("ok", Some(answer.status)),
             Err(failure) => (outcome(&failure.error.kind), failure.status),

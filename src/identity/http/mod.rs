@@ -5,6 +5,7 @@
 //! not JSON are never quoted, and every secret that the client or the call knows is taken out of the rest.
 
 mod call;
+mod charge;
 mod classify;
 mod client;
 mod endpoint;

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::assertion::AssertionKey;
+use crate::identity::budget::Budget;
 use crate::identity::http::{DEFAULT_DEADLINE, Endpoint};
 use crate::identity::{CallError, ErrorKind};
 
@@ -23,7 +25,7 @@ const RESERVED_PARAMETERS: [&str; 9] = [
     "scope",
 ];
 
-/// An authorization server, and the client as which it is asked.
+/// An authorization server, whoever asks it.
 #[derive(Clone, Debug)]
 pub struct OAuth2Config {
     /// The issuer identifier (RFC 8414 section 2), exactly as the server spells it. Its metadata tells the
@@ -33,14 +35,14 @@ pub struct OAuth2Config {
     pub endpoints: ManualEndpoints,
     /// Parameters that go with each token request. They are shown to users and hold no secrets.
     pub extra_parameters: BTreeMap<String, String>,
-    /// The client.
-    pub client: ClientCredentials,
     /// Certificate authorities that are trusted besides those of the system, as PEM.
     pub ca_bundle: Option<Vec<u8>>,
     /// Permits addresses that begin with `http://`.
     pub allow_insecure: bool,
     /// How long one call may take in all.
     pub request_timeout: Duration,
+    /// The budget that all clients of the server share. Without one, calls are made at once.
+    pub budget: Option<Arc<Budget>>,
 }
 
 /// Addresses of an authorization server, used exactly as they are.
@@ -110,17 +112,13 @@ impl fmt::Debug for ClientAuthentication {
 
 impl OAuth2Config {
     /// Didit's routes for the tokens of an application (contract section 5), which have no metadata and no
-    /// revocation. `auth_url` is the auth host's base address; `api_key` is the application's.
+    /// revocation. `auth_url` is the auth host's base address. The application's API key is the client secret, by
+    /// `client_secret_basic`.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Misconfigured`] with reason `InvalidEndpoint` or `InsecureEndpoint`.
-    pub fn didit(
-        auth_url: &str,
-        client_id: String,
-        api_key: SecretString,
-        allow_insecure: bool,
-    ) -> Result<Self, CallError> {
+    pub fn didit(auth_url: &str, allow_insecure: bool) -> Result<Self, CallError> {
         let auth = Endpoint::parse("authUrl", auth_url, allow_insecure)?;
         Ok(Self {
             issuer: None,
@@ -130,13 +128,10 @@ impl OAuth2Config {
                 revocation: None,
             },
             extra_parameters: BTreeMap::new(),
-            client: ClientCredentials {
-                client_id,
-                authentication: ClientAuthentication::SecretBasic(api_key),
-            },
             ca_bundle: None,
             allow_insecure,
             request_timeout: DEFAULT_DEADLINE,
+            budget: None,
         })
     }
 
@@ -167,13 +162,25 @@ impl OAuth2Config {
                 "`extraParameters` has a parameter without a name; give it one or remove it".to_owned(),
             ));
         }
-        if self.client.client_id.is_empty() {
-            return Err(misconfigured(
-                "IncompleteCredentials",
-                "the client identifier is empty".to_owned(),
-            ));
-        }
         Ok(())
+    }
+}
+
+impl ClientCredentials {
+    /// Whether something is there at all; keys and certificates are checked where they are read.
+    pub(super) fn check(&self) -> Result<(), CallError> {
+        let incomplete = |what: &str| misconfigured("IncompleteCredentials", format!("the {what} is empty"));
+        if self.client_id.is_empty() {
+            return Err(incomplete("client identifier"));
+        }
+        match &self.authentication {
+            ClientAuthentication::SecretBasic(secret) | ClientAuthentication::SecretPost(secret)
+                if secret.expose_secret().is_empty() =>
+            {
+                Err(incomplete("client secret"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod jwk;
 mod metadata;
 mod operations;
 mod refusal;
+mod server;
 #[cfg(test)]
 mod tests;
 
@@ -31,17 +32,18 @@ use cache::Discovery;
 pub use cache::MetadataCache;
 use config::misconfigured;
 pub use config::{ClientAuthentication, ClientCredentials, ManualEndpoints, OAuth2Config};
-use metadata::{EndpointKind, Issuer};
+use metadata::EndpointKind;
+pub use server::OAuth2Server;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// One client of an authorization server.
 pub struct OAuth2 {
-    http: HttpClient,
+    http: Arc<HttpClient>,
     client: ClientCredentials,
-    manual: Manual,
+    manual: Arc<Manual>,
     discovery: Option<Arc<Discovery>>,
-    extra_parameters: Vec<(String, String)>,
+    extra_parameters: Arc<Vec<(String, String)>>,
     allow_insecure: bool,
 }
 
@@ -55,6 +57,7 @@ struct Manual {
 struct Errand<'a> {
     operation: &'static str,
     effect: Effect,
+    urgency: Urgency,
     url: Url,
     parameters: Vec<(&'a str, &'a str)>,
     /// The secrets among the parameters.
@@ -63,65 +66,6 @@ struct Errand<'a> {
 }
 
 impl OAuth2 {
-    /// Makes a client, without any I/O. Clients that are given the same `metadata` fetch it once.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Misconfigured`] with reason `EndpointMissing`, `InvalidEndpoint`, `InsecureEndpoint`,
-    /// `ReservedParameter`, `IncompleteCredentials`, `InvalidClientCertificate`, `InvalidCaBundle` or
-    /// `TlsUnavailable`.
-    pub fn connect(
-        config: OAuth2Config,
-        observer: Arc<dyn CallObserver>,
-        metadata: &MetadataCache,
-    ) -> Result<Self, CallError> {
-        config.check()?;
-        let manual = Manual::parse(&config.endpoints, config.allow_insecure)?;
-        let issuer = config
-            .issuer
-            .as_deref()
-            .map(|issuer| Issuer::parse(issuer, config.allow_insecure))
-            .transpose()?;
-        let discovery = issuer.map(|issuer| metadata.discovery(issuer, config.ca_bundle.as_deref()));
-        let options = HttpOptions {
-            ca_bundle: config.ca_bundle,
-            deadline: config.request_timeout,
-            secrets: config
-                .client
-                .authentication
-                .secrets()
-                .into_iter()
-                .cloned()
-                .collect(),
-        };
-        let http = match &config.client.authentication {
-            ClientAuthentication::TlsClientAuth { certificate, key } => {
-                let certificate = ClientCertificate {
-                    chain: certificate,
-                    key,
-                };
-                HttpClient::with_client_certificate(options, &certificate, observer)?
-            }
-            ClientAuthentication::SecretBasic(secret) | ClientAuthentication::SecretPost(secret)
-                if secret.expose_secret().is_empty() =>
-            {
-                return Err(misconfigured(
-                    "IncompleteCredentials",
-                    "the client secret is empty".to_owned(),
-                ));
-            }
-            _ => HttpClient::new(options, observer)?,
-        };
-        Ok(Self {
-            http,
-            client: config.client,
-            manual,
-            discovery,
-            extra_parameters: config.extra_parameters.into_iter().collect(),
-            allow_insecure: config.allow_insecure,
-        })
-    }
-
     /// Makes a request as this client. Every request that authenticates it goes through here.
     async fn send<T>(
         &self,

@@ -119,6 +119,10 @@ impl Core {
     }
 
     async fn attempt(&self) -> Result<AccountToken, CallError> {
+        let permit = self.login.permit().await.map_err(|error| CallError {
+            operation: OPERATION,
+            ..error
+        })?;
         let begun = self.state().record.begin((self.clock)());
         self.store(&begun).await.map_err(|why| {
             unavailable(format!(
@@ -127,7 +131,7 @@ impl Core {
         })?;
         self.proceed(begun).await?;
         let asked = Instant::now();
-        let result = self.login.login().await;
+        let result = self.login.login(permit).await;
         let (record, result) = self.conclude(asked, result);
         if let Err(why) = self.store(&record).await {
             tracing::warn!(error = why, "the outcome of a login could not be recorded");
@@ -214,6 +218,8 @@ impl Core {
             Err(LoginError::Refused { message }) => refused(begun.refused(now, message)),
             Err(LoginError::SecondFactorRequired { message }) => refused(begun.second_factor(now, message)),
             Err(LoginError::SecondFactorRefused { message }) => refused(begun.code_refused(now, message)),
+            // The budget knows how long to wait, and what was sent before has been answered.
+            Err(LoginError::HeldBack(error)) => (begun.not_sent(), Err(error)),
             Err(LoginError::Call(error)) => match error.kind {
                 ErrorKind::Unknown => (begun.lost(&error.message), Err(unavailable(error.message))),
                 // A wrong password may be answered with 429 too (contract section 2.4), so this login is not

@@ -34,6 +34,7 @@ pub use registry::{SessionKey, SessionRegistry};
 use super::CallError;
 #[cfg(doc)]
 use super::ErrorKind;
+use super::budget::Permit;
 
 /// A token younger than this is not thrown away for a 401 or 403: it was just issued, so the refusal is about
 /// permissions, and many resources that are refused must not each cause a login.
@@ -57,8 +58,19 @@ pub trait LoginLedger: Send + Sync {
 /// How an account logs in.
 #[async_trait]
 pub trait Login: Send + Sync {
-    /// Logs in once. Must not repeat a login by itself.
-    async fn login(&self) -> Result<Tokens, LoginError>;
+    /// Waits for leave to log in. It is asked for before the login is recorded as begun, so that one which waits
+    /// for its turn is not counted as unanswered, even if the process is killed meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent, and no login is recorded.
+    async fn permit(&self) -> Result<Permit, CallError> {
+        Ok(Permit::unlimited())
+    }
+
+    /// Logs in once. Must not repeat a login by itself. The permit is for its first call, and has to be given back
+    /// before another is waited for.
+    async fn login(&self, permit: Permit) -> Result<Tokens, LoginError>;
 }
 
 /// What a login yields.
@@ -90,6 +102,8 @@ pub enum LoginError {
     },
     /// The credentials were not judged, as far as is known.
     Call(CallError),
+    /// A call of the login was kept back before anything of it was sent.
+    HeldBack(CallError),
 }
 
 /// The login of one account, shared by everybody who acts as it.

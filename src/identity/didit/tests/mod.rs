@@ -1,6 +1,7 @@
 //! The client against the sandbox, and against answers that the sandbox would not give.
 
 mod applications;
+mod budget;
 mod login;
 mod malformed;
 mod trouble;
@@ -33,6 +34,7 @@ fn config(auth_url: String, api_url: String) -> DiditConfig {
         ca_bundle: None,
         allow_insecure: true,
         request_timeout: Duration::from_secs(30),
+        budget: None,
     }
 }
 

@@ -21,6 +21,7 @@ fn client_within(deadline: Duration) -> HttpClient {
         ca_bundle: None,
         deadline,
         secrets: vec!["hunter2-password".into()],
+        budget: None,
     };
     HttpClient::new(options, Arc::new(Observed::default())).unwrap()
 }

@@ -15,6 +15,7 @@ async fn no_secret_is_repeated_or_logged() {
         ca_bundle: None,
         deadline: DEFAULT_DEADLINE,
         secrets: vec![password.clone()],
+        budget: None,
     };
     let client = HttpClient::new(options, observed.clone()).unwrap();
     let call = call_to(&server.url(), Effect::Changes)
@@ -76,6 +77,7 @@ fn a_ca_bundle_that_cannot_be_used_is_refused() {
             ca_bundle: Some(pem.as_bytes().to_vec()),
             deadline: DEFAULT_DEADLINE,
             secrets: Vec::new(),
+            budget: None,
         };
         let error = HttpClient::new(options, Arc::new(Observed::default()))
             .err()

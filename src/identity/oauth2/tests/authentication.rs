@@ -45,7 +45,7 @@ async fn a_secret_goes_into_the_body_where_the_server_wants_it_there() {
     );
 }
 
-fn with_key(server: &Server, key: &str, key_id: Option<&str>, audience: Option<&str>) -> OAuth2Config {
+fn with_key(server: &Server, key: &str, key_id: Option<&str>, audience: Option<&str>) -> Asked {
     config(
         &server.url(),
         ClientAuthentication::PrivateKeyJwt {

@@ -56,7 +56,7 @@ async fn sandbox() -> (Sandbox, Application) {
 #[tokio::test]
 async fn an_application_of_didit_gets_tokens_and_can_have_them_checked() {
     let (sandbox, application) = sandbox().await;
-    let config = OAuth2Config::didit(
+    let config = Asked::didit(
         &sandbox.auth_url(),
         application.client_id.clone(),
         application.api_key.clone(),
@@ -88,7 +88,7 @@ async fn an_application_of_didit_gets_tokens_and_can_have_them_checked() {
 #[tokio::test]
 async fn another_key_is_refused() {
     let (sandbox, application) = sandbox().await;
-    let config = OAuth2Config::didit(
+    let config = Asked::didit(
         &sandbox.auth_url(),
         application.client_id,
         "sk_wrong".into(),
@@ -104,7 +104,7 @@ async fn another_key_is_refused() {
 
 #[test]
 fn the_address_of_didit_has_to_be_good() {
-    let error = OAuth2Config::didit(
+    let error = Asked::didit(
         "http://apx.didit.me/auth/v2",
         "id".to_owned(),
         "key".into(),
@@ -112,7 +112,7 @@ fn the_address_of_didit_has_to_be_good() {
     )
     .unwrap_err();
     assert_eq!(reason(&error), "InsecureEndpoint");
-    let config = OAuth2Config::didit(
+    let config = Asked::didit(
         "https://apx.didit.me/auth/v2/",
         "id".to_owned(),
         "key".into(),

@@ -169,7 +169,7 @@ async fn without_an_issuer_no_metadata_is_looked_for() {
 
 #[tokio::test]
 async fn clear_text_has_to_be_allowed_everywhere() {
-    let insecure = |change: fn(&mut OAuth2Config)| {
+    let insecure = |change: fn(&mut Asked)| {
         let mut config = discovering("https://idp.example.com");
         config.allow_insecure = false;
         change(&mut config);
@@ -177,7 +177,7 @@ async fn clear_text_has_to_be_allowed_everywhere() {
     };
     for (change, field) in [
         (
-            (|config| config.issuer = Some("http://127.0.0.1".to_owned())) as fn(&mut OAuth2Config),
+            (|config| config.issuer = Some("http://127.0.0.1".to_owned())) as fn(&mut Asked),
             "`issuer`",
         ),
         (

@@ -21,10 +21,58 @@ use crate::identity::token::{
     Introspection, OAuthErrorCode, Offers, TokenAnswer, TokenApi, TokenError, TokenKind, TokenRequest,
 };
 
+/// A server, and the client that asks it.
+#[derive(Clone, Debug)]
+struct Asked {
+    issuer: Option<String>,
+    endpoints: ManualEndpoints,
+    extra_parameters: BTreeMap<String, String>,
+    client: ClientCredentials,
+    ca_bundle: Option<Vec<u8>>,
+    allow_insecure: bool,
+    request_timeout: Duration,
+}
+
+impl Asked {
+    fn didit(
+        auth_url: &str,
+        client_id: String,
+        api_key: SecretString,
+        allow_insecure: bool,
+    ) -> Result<Self, CallError> {
+        let server = OAuth2Config::didit(auth_url, allow_insecure)?;
+        Ok(Self {
+            issuer: server.issuer,
+            endpoints: server.endpoints,
+            extra_parameters: server.extra_parameters,
+            client: ClientCredentials {
+                client_id,
+                authentication: ClientAuthentication::SecretBasic(api_key),
+            },
+            ca_bundle: server.ca_bundle,
+            allow_insecure,
+            request_timeout: server.request_timeout,
+        })
+    }
+
+    fn connect(self, observer: Arc<dyn CallObserver>, metadata: &MetadataCache) -> Result<OAuth2, CallError> {
+        let server = OAuth2Config {
+            issuer: self.issuer,
+            endpoints: self.endpoints,
+            extra_parameters: self.extra_parameters,
+            ca_bundle: self.ca_bundle,
+            allow_insecure: self.allow_insecure,
+            request_timeout: self.request_timeout,
+            budget: None,
+        };
+        OAuth2Server::new(server, observer, metadata)?.client(self.client)
+    }
+}
+
 const SECRET: &str = "s3cret/with:odd & chars";
 
-fn config(base: &str, authentication: ClientAuthentication) -> OAuth2Config {
-    OAuth2Config {
+fn config(base: &str, authentication: ClientAuthentication) -> Asked {
+    Asked {
         issuer: None,
         endpoints: ManualEndpoints {
             token: Some(format!("{base}/token")),
@@ -42,25 +90,25 @@ fn config(base: &str, authentication: ClientAuthentication) -> OAuth2Config {
     }
 }
 
-fn basic(base: &str) -> OAuth2Config {
+fn basic(base: &str) -> Asked {
     config(base, ClientAuthentication::SecretBasic(SECRET.into()))
 }
 
-fn discovering(issuer: &str) -> OAuth2Config {
-    OAuth2Config {
+fn discovering(issuer: &str) -> Asked {
+    Asked {
         issuer: Some(issuer.to_owned()),
         endpoints: ManualEndpoints::default(),
         ..basic(issuer)
     }
 }
 
-fn connect(config: OAuth2Config) -> OAuth2 {
-    OAuth2::connect(config, Arc::new(Observed::default()), &MetadataCache::new()).unwrap()
+fn connect(config: Asked) -> OAuth2 {
+    config.connect(Arc::new(Observed::default()), &MetadataCache::new()).unwrap()
 }
 
 /// The error of a configuration that no client can be made from.
-fn refused(config: OAuth2Config) -> (&'static str, String) {
-    let error = OAuth2::connect(config, Arc::new(Observed::default()), &MetadataCache::new())
+fn refused(config: Asked) -> (&'static str, String) {
+    let error = config.connect(Arc::new(Observed::default()), &MetadataCache::new())
         .err()
         .unwrap();
     (reason(&error), error.message)

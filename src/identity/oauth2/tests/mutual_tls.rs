@@ -148,8 +148,8 @@ fn der(pem: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
 }
 
-fn with_certificate(url: &str, authority: &Authority, certificate: &str, key: &str) -> OAuth2Config {
-    OAuth2Config {
+fn with_certificate(url: &str, authority: &Authority, certificate: &str, key: &str) -> Asked {
+    Asked {
         ca_bundle: Some(authority.pem().into_bytes()),
         allow_insecure: false,
         ..config(
@@ -189,7 +189,7 @@ async fn a_client_without_the_certificate_is_not_let_in() {
     let authority = Authority::new();
     let server = token_server().await;
     let front = Front::start(&authority, &server, true).await;
-    let config = OAuth2Config {
+    let config = Asked {
         ca_bundle: Some(authority.pem().into_bytes()),
         ..basic(&front.url())
     };
@@ -220,7 +220,7 @@ async fn a_client_with_a_certificate_goes_where_these_are_asked_for() {
     let front = Front::start(&authority, &server, true).await;
     front.replace("HERE", &front.url());
     let (certificate, key) = authority.client("payments");
-    let client = connect(OAuth2Config {
+    let client = connect(Asked {
         issuer: Some(front.url()),
         endpoints: ManualEndpoints::default(),
         ..with_certificate(&front.url(), &authority, &certificate, &key)

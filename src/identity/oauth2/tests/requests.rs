@@ -291,7 +291,7 @@ fn a_client_that_could_never_ask_is_not_made() {
     assert_eq!(refused(config).0, "IncompleteCredentials");
 }
 
-fn config_with_secret(secret: &str) -> OAuth2Config {
+fn config_with_secret(secret: &str) -> Asked {
     config(
         "https://idp.example.com",
         ClientAuthentication::SecretPost(secret.into()),

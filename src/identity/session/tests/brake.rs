@@ -154,3 +154,23 @@ async fn a_throttled_login_is_not_repeated_before_its_time() {
     bench.pass(Duration::from_secs(120)).await;
     assert_eq!(bench.token().await, "token-3");
 }
+
+#[tokio::test]
+async fn a_login_that_was_kept_back_half_way_is_neither_unanswered_nor_a_reason_to_wait() {
+    let kept_back = || {
+        Outcome::Fails(LoginError::HeldBack(CallError {
+            operation: "verifySecondFactor",
+            kind: ErrorKind::Throttled {
+                retry_after: Some(DAY),
+            },
+            message: "nothing was sent".to_owned(),
+        }))
+    };
+    let bench = Bench::new((0..10).map(|_| kept_back()));
+    for _ in 0..10 {
+        let error = bench.error().await;
+        assert_eq!(error.to_string(), "verifySecondFactor: nothing was sent");
+        assert_eq!(bench.session.record(), LoginRecord::for_credentials(None, "v1"));
+    }
+    assert_eq!(bench.token().await, "token-11");
+}

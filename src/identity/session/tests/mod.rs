@@ -31,7 +31,7 @@ enum Outcome {
 
 #[async_trait]
 impl Login for StatedLogin {
-    async fn login(&self) -> Result<Tokens, LoginError> {
+    async fn login(&self, _permit: Permit) -> Result<Tokens, LoginError> {
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         self.may_finish.acquire().await.unwrap().forget();
         let outcome = self.outcomes.lock().unwrap().pop_front();
