@@ -146,7 +146,7 @@ mod tests {
 
     fn dropped(metrics: &Metrics) -> bool {
         metrics
-            .encode()
+            .encode(k8s_openapi::jiff::Timestamp::UNIX_EPOCH)
             .unwrap()
             .contains("keywright_events_dropped_total 1\n")
     }

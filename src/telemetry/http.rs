@@ -12,6 +12,8 @@ use axum::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use k8s_openapi::jiff::Timestamp;
+
 use super::metrics::{self, Metrics};
 
 /// How long open connections may keep the server from ending.
@@ -130,7 +132,7 @@ fn verdict(state: Result<(), String>) -> Response {
 }
 
 fn exposition(metrics: &Metrics) -> Response {
-    match metrics.encode() {
+    match metrics.encode(Timestamp::now()) {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("metrics: {error}\n")).into_response(),
     }

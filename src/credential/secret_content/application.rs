@@ -171,7 +171,7 @@ mod tests {
         let general = crate::credential::secret_content::entries(&content, &layout).unwrap();
         assert_eq!(general, plain);
         assert_eq!(
-            content_digest("uid", &general, &layout.names(content.members()).unwrap()),
+            content_digest("uid", &general, layout.names(content.members()).unwrap()),
             digest("uid", &plain, &names),
             "an upgrade rewrites no Secret"
         );

@@ -115,7 +115,7 @@ impl Content {
     }
 
     /// The members that there are, in order.
-    pub fn members(&self) -> impl Iterator<Item = Member> + Clone + '_ {
+    pub fn members(&self) -> impl Iterator<Item = Member> + '_ {
         self.values.keys().copied()
     }
 

@@ -133,12 +133,13 @@ impl Layout {
     /// # Errors
     ///
     /// [`LayoutError::DuplicateKey`].
-    pub fn names(&self, members: impl Iterator<Item = Member> + Clone) -> Result<Vec<String>, LayoutError> {
+    pub fn names(&self, members: impl IntoIterator<Item = Member>) -> Result<Vec<String>, LayoutError> {
+        let members: Vec<Member> = members.into_iter().collect();
         let mut parts: Vec<(String, String)> = Vec::new();
         for (key, part) in self
             .formats
             .iter()
-            .flat_map(|format| self.parts(format, members.clone()))
+            .flat_map(|format| self.parts(format, &members))
         {
             if let Some((_, first)) = parts.iter().find(|(taken, _)| *taken == key) {
                 return Err(LayoutError::DuplicateKey {
@@ -163,15 +164,16 @@ impl Layout {
     }
 
     /// The keys of a format, each with what it holds in words.
-    fn parts(&self, format: &Format, mut members: impl Iterator<Item = Member>) -> Vec<(String, String)> {
+    fn parts(&self, format: &Format, members: &[Member]) -> Vec<(String, String)> {
         match format {
             Format::Keys | Format::Environment => members
-                .filter_map(|member| Some((self.single_key(format, member)?, member.name().to_owned())))
+                .iter()
+                .filter_map(|&member| Some((self.single_key(format, member)?, member.name().to_owned())))
                 .collect(),
             Format::Json { key } => vec![(key.clone(), "the JSON document".into())],
             Format::Dotenv { key } => vec![(key.clone(), "the dotenv file".into())],
             Format::AuthorizationHeader { key } => members
-                .any(|member| member == Member::AccessToken)
+                .contains(&Member::AccessToken)
                 .then(|| (key.clone(), "the authorization header".into()))
                 .into_iter()
                 .collect(),

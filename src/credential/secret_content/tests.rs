@@ -43,7 +43,8 @@ fn texts(entries: &BTreeMap<String, ByteString>) -> Vec<(&str, &str)> {
 
 #[test]
 fn every_format_is_written_to_the_byte() {
-    let cases: [(&[Format], &[(&str, &str)]); 5] = [
+    type Entries<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&[Format], Entries<'_>); 5] = [
         (
             &[],
             &[
@@ -240,7 +241,7 @@ fn what_someone_else_put_there_is_no_token() {
             b"{\"access_token\":1}",
             b"DIDIT_ACCESS_TOKEN=\"at",
         ] {
-            let all = layout.names([Member::AccessToken].into_iter()).unwrap();
+            let all = layout.names([Member::AccessToken]).unwrap();
             let edited = all
                 .into_iter()
                 .map(|key| (key, ByteString(junk.to_vec())))

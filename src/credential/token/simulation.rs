@@ -532,6 +532,41 @@ fn an_outage_ends_with_a_token_soon_after() {
     assert!(after <= 301_000, "{after} ms after the outage");
 }
 
+/// Tries come closer together towards the last moment, so none is slept past.
+#[test]
+fn an_outage_that_ends_before_the_last_moment_breaks_no_promise() {
+    let undisturbed = |uid: String| Scenario {
+        life: 3600,
+        telling: Telling::ExpiresIn,
+        skew: 0,
+        latency: 100,
+        promise: Promise::new(Duration::from_secs(600)),
+        outages: Vec::new(),
+        restarts: Vec::new(),
+        lateness: 0,
+        dice: 1,
+        uid,
+        until: START + 3_600_000,
+    };
+    for n in 0..200 {
+        let mut scenario = undisturbed(format!("uid-{n}"));
+        let latest = World::run(scenario.clone()).published[0]
+            .refresh
+            .latest
+            .as_millisecond();
+        scenario.outages.push(Outage {
+            from: START + 1_500_000,
+            until: latest - 10_000 - 1_000 * n,
+            is_announced: false,
+        });
+        let world = World::run(scenario);
+        assert!(
+            world.published[1].from <= latest,
+            "uid-{n} slept past the last moment"
+        );
+    }
+}
+
 #[test]
 fn tokens_that_were_made_together_are_refreshed_apart() {
     let recorded = Recorded::new(

@@ -59,6 +59,7 @@ mod tests {
             let failure = Failure {
                 status: StatusCode::from_u16(status).ok(),
                 said: None,
+                code: None,
                 error: CallError {
                     operation: "testOperation",
                     kind: kind.clone(),

@@ -21,16 +21,13 @@ use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
 
-use super::http::{
-    Answer, Call, CallObserver, ClientCertificate, Effect, Endpoint, Failure, HttpClient, HttpOptions,
-    Unreadable,
-};
+use super::http::{Answer, Call, Effect, Endpoint, Failure, HttpClient, Unreadable};
+use super::token::Urgency;
 use super::{CallError, ErrorKind};
 use assertion::Statement;
 pub use assertion::{AssertionAlgorithm, AssertionKey};
 use cache::Discovery;
 pub use cache::MetadataCache;
-use config::misconfigured;
 pub use config::{ClientAuthentication, ClientCredentials, ManualEndpoints, OAuth2Config};
 use metadata::EndpointKind;
 pub use server::OAuth2Server;
@@ -72,6 +69,12 @@ impl OAuth2 {
         errand: Errand<'_>,
         decode: impl FnOnce(&Value) -> Result<T, Unreadable> + Send,
     ) -> Result<Answer<T>, Failure> {
+        let operation = errand.operation;
+        let permit = self
+            .http
+            .permit(errand.urgency)
+            .await
+            .map_err(|error| CallError { operation, ..error })?;
         // An assertion ends within a minute, so nothing may wait between making and sending it.
         let assertion = self.assertion(&errand.url)?;
         let client_id = self.client.client_id.as_str();
@@ -99,7 +102,9 @@ impl OAuth2 {
         if !errand.reads_body {
             call = call.ignoring_body();
         }
-        self.http.exchange(call, decode).await
+        let secrets = self.client.authentication.secrets();
+        call = secrets.into_iter().fold(call, Call::secret);
+        self.http.exchange(permit, call, decode).await
     }
 
     /// The assertion for a request to `url`, where the client authenticates with one.

@@ -9,9 +9,10 @@ use super::answer::{self, Granted};
 use super::metadata::EndpointKind;
 use super::{Errand, OAuth2, refusal};
 use crate::identity::CallError;
+use crate::identity::budget::Permit;
 use crate::identity::http::{Call, Effect, Endpoint, Failure};
 use crate::identity::token::{
-    Introspection, Offers, TokenAnswer, TokenApi, TokenError, TokenKind, TokenRequest,
+    Introspection, Offers, TokenAnswer, TokenApi, TokenError, TokenKind, TokenRequest, Urgency,
 };
 
 #[async_trait]
@@ -68,6 +69,7 @@ impl TokenApi for OAuth2 {
         let errand = Errand {
             operation,
             effect,
+            urgency: request.urgency,
             url,
             parameters,
             secrets: request.refresh_token.iter().collect(),
@@ -85,6 +87,8 @@ impl TokenApi for OAuth2 {
         let errand = Errand {
             operation,
             effect: Effect::Reads,
+            // A new token waits for it.
+            urgency: Urgency::NeverSynced,
             url: self
                 .required_endpoint(operation, EndpointKind::Introspection, "IntrospectionNotOffered")
                 .await?,
@@ -106,6 +110,7 @@ impl TokenApi for OAuth2 {
             operation,
             // Revoking again does no harm (RFC 7009 section 2.2), so a lost answer is only that.
             effect: Effect::Reads,
+            urgency: Urgency::Whenever,
             url: self
                 .required_endpoint(operation, EndpointKind::Revocation, "RevocationNotOffered")
                 .await?,
@@ -126,8 +131,9 @@ impl TokenApi for OAuth2 {
         let call = Call::new(operation, Effect::Reads, Method::GET, url)
             .bearer(token)
             .ignoring_body();
-        match self.http.call(call, |_| Ok(())).await {
-            Ok(()) => Ok(Introspection::Active),
+        // Somebody else answers there: that is no business of the server's budget.
+        match self.http.exchange(Permit::unlimited(), call, |_| Ok(())).await {
+            Ok(_) => Ok(Introspection::Active),
             Err(failure) if is_denial(&failure) => Ok(Introspection::Inactive {
                 message: failure.error.message,
             }),

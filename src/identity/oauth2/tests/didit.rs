@@ -35,6 +35,7 @@ async fn sandbox() -> (Sandbox, Application) {
         ca_bundle: None,
         allow_insecure: true,
         request_timeout: Duration::from_secs(30),
+        budget: None,
     };
     let record = LoginRecord::for_credentials(None, "v1");
     let registry = SessionRegistry::new();
