@@ -311,7 +311,7 @@ pub struct PendingCreation {
     pub display_name: String,
     /// The organization it is made in.
     pub organization_id: String,
-    /// When the intent was recorded.
+    /// When the intent was recorded, or, where the call that makes it came back without an outcome, when it did.
     pub recorded_time: Time,
 }
 

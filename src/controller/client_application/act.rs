@@ -1,9 +1,11 @@
 //! Does one step and brings back what it has shown.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::events::EventType;
 use kube::{Api, Resource, ResourceExt};
@@ -21,7 +23,7 @@ use crate::api::names::{FIELD_MANAGER, RELEASE_FINALIZER};
 use crate::controller::ReconcileError;
 use crate::credential::secret_content::ApplicationCredentials;
 use crate::identity::mark::{self, Mark};
-use crate::identity::{Application, ApplicationSummary, CallError, ErrorKind, IdentityApi};
+use crate::identity::{Application, ApplicationMetadata, ApplicationSummary, CallError, ErrorKind, IdentityApi};
 use crate::kube_ext::finalizer;
 
 /// The identity API's side of an outcome; the Kubernetes API's side is a [`ReconcileError`].
@@ -51,11 +53,12 @@ impl ClientApplications {
             }
             (Step::WriteSecret(application), Some(_)) => self.write_secret(pass, &application).await,
             (Step::FindMarked { display_name }, Some(api)) => {
+                let began = Timestamp::now();
                 let found = find_marked(api.as_ref(), &pass.observed.resource.mark(), &display_name).await;
-                Ok(found.map(Evidence::Searched))
+                Ok(found.map(|found| Evidence::Searched { found, began }))
             }
-            (Step::Create(metadata), Some(api)) => {
-                Ok(api.create_application(&metadata).await.map(|application| {
+            (Step::Create { metadata, deadline }, Some(api)) => {
+                Ok(create(api.as_ref(), &metadata, deadline).await.map(|application| {
                     tracing::info!(application = application.id, "made an application");
                     Evidence::Created(application)
                 }))
@@ -264,6 +267,25 @@ async fn mark_of(
         .and_then(|record| record.metadata.description)
         .as_deref()
         .and_then(mark::find))
+}
+
+/// Makes the application, or gives up at the deadline: a new login on the way must not stretch the time in which
+/// the request may be sent.
+async fn create(
+    api: &dyn IdentityApi,
+    metadata: &ApplicationMetadata,
+    deadline: Timestamp,
+) -> Result<Application, CallError> {
+    let remaining = Duration::try_from(deadline.duration_since(Timestamp::now())).unwrap_or_default();
+    match tokio::time::timeout(remaining, api.create_application(metadata)).await {
+        Ok(made) => made,
+        Err(_) => Err(CallError {
+            operation: "createApplication",
+            kind: ErrorKind::Unknown,
+            message: "the call was cut off because its time was over; whether the request took effect is not known"
+                .to_owned(),
+        }),
+    }
 }
 
 fn not_connected() -> CallError {

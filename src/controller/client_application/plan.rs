@@ -26,8 +26,11 @@ use crate::identity::{Application, ErrorKind};
 pub struct Policy {
     /// How often an application is compared with its resource when nothing calls for it sooner.
     pub drift_interval: Duration,
-    /// How long a creation whose outcome is unknown may still take effect at the identity API.
+    /// How long a creation whose outcome is unknown may still take effect at the identity API. Counts from the
+    /// recorded intent, so it is longer than `creation_deadline` by what the identity API may take on its own.
     pub creation_settle_time: Duration,
+    /// How long after the recorded intent a creation is cut off, whatever it is waiting for.
+    pub creation_deadline: Duration,
     /// How long a deletion waits for the identity API before the application is left as it is.
     pub release_timeout: Duration,
     /// Pauses after failures that pass by themselves.
@@ -108,7 +111,7 @@ pub fn plan(observed: &Observed, policy: &Policy, now: Timestamp) -> Plan {
             }
         }
         Next::Halt(halt) => {
-            let status = with_conditions(facts(observed), observed, Some(&halt.finding), now);
+            let status = with_conditions(facts(observed, now), observed, Some(&halt.finding), now);
             Plan {
                 step: None,
                 status,
@@ -357,30 +360,69 @@ fn create(observed: &Observed, provider: &UsableProvider, policy: &Policy, now: 
             ),
             policy.denied_pause,
         )),
-        Search::Nothing if observed.learned.intent_recorded => Next::Do(Step::Create(
-            desired::new_application(&observed.resource, &observed.spec, &display_name),
-        )),
-        Search::Nothing => match pending.and_then(|pending| settles_in(pending, policy, now)) {
-            Some(wait) => Next::Halt(unconfirmed(wait)),
-            None => Next::Record(Box::new(ClientApplicationStatus {
-                pending_creation: Some(PendingCreation {
-                    // Anew, since the name may have been corrected meanwhile.
-                    display_name: desired::display_name(&observed.resource, &observed.spec),
-                    organization_id: provider.organization_id.clone(),
-                    recorded_time: Time(whole_seconds(now)),
-                }),
-                ..facts(observed)
-            })),
+        Search::Nothing => match pending {
+            Some(pending) if observed.learned.intent_recorded => {
+                let deadline = later(pending.recorded_time.0, policy.creation_deadline);
+                if later(now, policy.creation_deadline / 2) > deadline {
+                    // Recording it took so long that hardly any time is left for the call.
+                    return record_intent(observed, provider, now);
+                }
+                Next::Do(Step::Create {
+                    metadata: desired::new_application(&observed.resource, &observed.spec, &display_name),
+                    deadline,
+                })
+            }
+            Some(pending) => match settled(observed, pending, policy, now) {
+                Settled::In(wait) => Next::Halt(unconfirmed(wait)),
+                Settled::SinceTheSearch => Next::Do(Step::FindMarked { display_name }),
+                // Nothing came of the earlier intent, and now there is an application to take instead.
+                Settled::BeforeTheSearch if observed.spec.adopt.is_some() => Next::Record(Box::new(ClientApplicationStatus {
+                    pending_creation: None,
+                    ..facts(observed, now)
+                })),
+                Settled::BeforeTheSearch => record_intent(observed, provider, now),
+            },
+            None => record_intent(observed, provider, now),
         },
     }
 }
 
-/// How long a creation that was begun before this pass may still take effect.
-pub(super) fn settles_in(pending: &PendingCreation, policy: &Policy, now: Timestamp) -> Option<Duration> {
+fn record_intent(observed: &Observed, provider: &UsableProvider, now: Timestamp) -> Next {
+    Next::Record(Box::new(ClientApplicationStatus {
+        pending_creation: Some(PendingCreation {
+            // Anew, since the name may have been corrected meanwhile.
+            display_name: desired::display_name(&observed.resource, &observed.spec),
+            organization_id: provider.organization_id.clone(),
+            recorded_time: Time(whole_seconds(now)),
+        }),
+        ..facts(observed, now)
+    }))
+}
+
+/// When a creation of unknown outcome can no longer take effect, and whether the search has to be believed.
+pub(super) enum Settled {
+    /// After this time.
+    In(Duration),
+    /// By now; the search began before, and may have missed it.
+    SinceTheSearch,
+    /// Before the search began.
+    BeforeTheSearch,
+}
+
+/// Whether a creation that was begun before this pass may still take effect. The intent is recorded again when
+/// the call is given up, so that this counts from then; a process that was killed has said nothing.
+pub(super) fn settled(
+    observed: &Observed,
+    pending: &PendingCreation,
+    policy: &Policy,
+    now: Timestamp,
+) -> Settled {
     let settled = later(pending.recorded_time.0, policy.creation_settle_time);
-    Duration::try_from(settled.duration_since(now))
-        .ok()
-        .filter(|wait| !wait.is_zero())
+    match Duration::try_from(settled.duration_since(now)) {
+        Ok(wait) if !wait.is_zero() => Settled::In(wait),
+        _ if observed.learned.search_began.is_some_and(|began| began < settled) => Settled::SinceTheSearch,
+        _ => Settled::BeforeTheSearch,
+    }
 }
 
 pub(super) fn unconfirmed(wait: Duration) -> Halt {
@@ -619,7 +661,7 @@ fn halt(type_: &'static str, truth: Truth, reason: &str, message: String, wake: 
 }
 
 /// The recorded status with what this pass has established, conditions aside.
-fn facts(observed: &Observed) -> ClientApplicationStatus {
+fn facts(observed: &Observed, now: Timestamp) -> ClientApplicationStatus {
     let mut status = observed.status.clone();
     if let SecretView::Ours {
         published,
@@ -635,19 +677,30 @@ fn facts(observed: &Observed) -> ClientApplicationStatus {
             status.secret = Some(published.clone());
         }
     }
-    // A creation that certainly failed leaves nothing to look for.
-    let not_made = observed.failure.as_ref().is_some_and(|failure| {
-        failure.step == StepKind::Create
-            && !matches!(failure.error.kind, ErrorKind::Unknown | ErrorKind::Malformed)
-    });
-    if not_made && observed.learned.intent_recorded {
-        status.pending_creation = None;
+    let creation = observed
+        .failure
+        .as_ref()
+        .filter(|failure| failure.step == StepKind::Create);
+    if let Some(creation) = creation {
+        status.pending_creation = status
+            .pending_creation
+            .filter(|_| may_have_happened(creation))
+            // Whoever gives up knows that the request may still be on its way now.
+            .map(|pending| PendingCreation {
+                recorded_time: Time(whole_seconds(now)),
+                ..pending
+            });
     }
     status
 }
 
+/// Whether a call that changes something may take effect all the same. Any other failure is a definite answer.
+fn may_have_happened(failure: &Failure) -> bool {
+    matches!(failure.error.kind, ErrorKind::Unknown | ErrorKind::Malformed)
+}
+
 fn converged(observed: &Observed, now: Timestamp) -> ClientApplicationStatus {
-    let mut status = facts(observed);
+    let mut status = facts(observed, now);
     if observed.learned.application.is_some() {
         status.last_checked_time = Some(Time(whole_seconds(now)));
     }

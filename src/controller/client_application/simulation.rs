@@ -1,4 +1,5 @@
-//! The plan against a model of the world, in which every step may be cut off or fail, on a clock of its own.
+//! The plan against a model of the world, in which every step takes its time and may be cut off or fail, on a
+//! clock of its own.
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::identity::{Application, ApplicationMetadata, CallError, ErrorKind, Ke
 const POLICY: Policy = Policy {
     drift_interval: Duration::from_secs(3600),
     creation_settle_time: Duration::from_secs(60),
+    creation_deadline: Duration::from_secs(40),
     release_timeout: Duration::from_secs(120),
     backoff: Backoff {
         first: Duration::from_secs(1),
@@ -42,22 +44,43 @@ enum Fault {
     Unavailable,
     /// The answer is lost and nothing has happened.
     LostBefore,
-    /// The answer is lost, and what was asked for happens this many seconds later.
+    /// The answer is lost, and what was asked for happens this many seconds after it was given up.
     LostAfter(u8),
+    /// The process is killed while it waits for the answer, and what was asked for happens this many seconds
+    /// later, though within the time in which a creation has to settle.
+    KilledInBetween(u8),
     /// The identity API wants a pause.
     Throttled,
 }
 
-fn faults() -> impl Strategy<Value = Fault> {
-    prop_oneof![
+/// What becomes of a step or of a pause.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    fault: Fault,
+    /// How many seconds it takes until the answer is there, or until it is given up.
+    took: u8,
+}
+
+impl Turn {
+    const SMOOTH: Self = Self {
+        fault: Fault::None,
+        took: 0,
+    };
+}
+
+fn turns() -> impl Strategy<Value = Turn> {
+    let fault = prop_oneof![
         4 => Just(Fault::None),
         2 => Just(Fault::KilledBefore),
         2 => Just(Fault::KilledAfter),
         1 => Just(Fault::Unavailable),
         1 => Just(Fault::LostBefore),
-        2 => (0_u8..58).prop_map(Fault::LostAfter),
+        2 => (0_u8..60).prop_map(Fault::LostAfter),
+        2 => (0_u8..60).prop_map(Fault::KilledInBetween),
         1 => Just(Fault::Throttled),
-    ]
+    ];
+    let took = prop_oneof![2 => Just(0), 3 => 0_u8..=30];
+    (fault, took).prop_map(|(fault, took)| Turn { fault, took })
 }
 
 /// Kubernetes, the identity API and the clock.
@@ -198,10 +221,10 @@ impl World {
         application
     }
 
-    /// One pass, with these faults at its steps; without any once they are used up.
-    fn run(&mut self, script: &mut impl Iterator<Item = Fault>) -> Ended {
+    /// One pass, with these turns of its steps; smooth ones once they are used up.
+    fn run(&mut self, script: &mut impl Iterator<Item = Turn>) -> Ended {
         let mut observed = self.observe();
-        for _ in 0..30 {
+        for _ in 0..60 {
             let planned = plan(&observed, &POLICY, self.now);
             let Some(step) = planned.step else {
                 self.status = planned.status;
@@ -209,7 +232,7 @@ impl World {
                 return Ended::Pass { wake: planned.wake };
             };
             let kind = step.kind();
-            match self.attempt(step, planned.status, script.next().unwrap_or(Fault::None)) {
+            match self.attempt(step, planned.status, script.next().unwrap_or(Turn::SMOOTH)) {
                 Ok(Some(evidence)) => observed.absorb(evidence),
                 Ok(None) => {
                     // Restarting takes a moment, and a restarted process counts failures anew.
@@ -227,12 +250,12 @@ impl World {
         &mut self,
         step: Step,
         status: ClientApplicationStatus,
-        fault: Fault,
+        Turn { fault, took }: Turn,
     ) -> Result<Option<Evidence>, CallError> {
         let calls_provider = matches!(
             step,
             Step::FindMarked { .. }
-                | Step::Create(_)
+                | Step::Create { .. }
                 | Step::Read(_)
                 | Step::Update(..)
                 | Step::Probe(_)
@@ -244,34 +267,93 @@ impl World {
             message: "no".into(),
         };
         self.calls += usize::from(calls_provider);
+        let took = Duration::from_secs(took.into()).min(self.limit_of(&step));
         match fault {
             Fault::KilledBefore => return Ok(None),
             Fault::KilledAfter => {
                 self.take_effect(step, status);
                 return Ok(None);
             }
+            Fault::KilledInBetween(delay) => {
+                self.pass_time(took);
+                let settled = self.now + SignedDuration::try_from(self.unsettled()).unwrap();
+                self.take_effect_later(step, status, delay, settled);
+                return Ok(None);
+            }
             _ if !calls_provider => {}
-            Fault::Unavailable => return Err(error(ErrorKind::Unavailable)),
+            Fault::Unavailable => {
+                self.pass_time(took);
+                return Err(error(ErrorKind::Unavailable));
+            }
             Fault::Throttled => {
                 return Err(error(ErrorKind::Throttled {
                     retry_after: Some(Duration::from_secs(30)),
                 }));
             }
-            Fault::LostBefore => return Err(error(ErrorKind::Unknown)),
-            Fault::LostAfter(seconds) => {
-                match step {
-                    Step::Create(metadata) => {
-                        self.late
-                            .push((self.now + SignedDuration::from_secs(seconds.into()), metadata));
-                        self.pass_time(Duration::ZERO);
-                    }
-                    step => drop(self.take_effect(step, status)),
-                }
+            Fault::LostBefore => {
+                self.pass_time(took);
+                return Err(error(ErrorKind::Unknown));
+            }
+            Fault::LostAfter(delay) => {
+                self.pass_time(took);
+                self.take_effect_later(step, status, delay, Timestamp::MAX);
                 return Err(error(ErrorKind::Unknown));
             }
             Fault::None => {}
         }
-        Ok(Some(self.take_effect(step, status)))
+        let evidence = self.take_effect(step, status);
+        self.pass_time(took);
+        Ok(Some(evidence))
+    }
+
+    /// How long a step may take before it is cut off.
+    fn limit_of(&self, step: &Step) -> Duration {
+        match step {
+            Step::Create { deadline, .. } => {
+                Duration::try_from(deadline.duration_since(self.now)).unwrap_or_default()
+            }
+            _ => Duration::MAX,
+        }
+    }
+
+    /// How much is left of the time in which a creation has to settle whose process said nothing of its end.
+    fn unsettled(&self) -> Duration {
+        let pending = self.status.pending_creation.as_ref();
+        pending.map_or(Duration::ZERO, |pending| {
+            let passed = Duration::try_from(self.now.duration_since(pending.recorded_time.0)).unwrap_or_default();
+            POLICY
+                .creation_settle_time
+                .saturating_sub(passed + Duration::from_secs(1))
+        })
+    }
+
+    /// A creation happens so many seconds from now, though not after `latest`; anything else happens at once.
+    fn take_effect_later(
+        &mut self,
+        step: Step,
+        status: ClientApplicationStatus,
+        delay: u8,
+        latest: Timestamp,
+    ) {
+        match step {
+            Step::Create { metadata, .. } => {
+                let at = self.now + SignedDuration::from_secs(delay.into());
+                self.late.push((at.min(latest), metadata));
+                self.pass_time(Duration::ZERO);
+            }
+            step => drop(self.take_effect(step, status)),
+        }
+    }
+
+    /// Waits, unless the process is killed in the middle of that.
+    fn pause(&mut self, wake: Duration, turn: Turn) {
+        match turn.fault {
+            Fault::KilledBefore | Fault::KilledAfter | Fault::KilledInBetween(_) => {
+                self.failures = 0;
+                self.pass_time(wake.min(Duration::from_secs(turn.took.into())));
+            }
+            _ => self.pass_time(wake),
+        }
     }
 
     fn take_effect(&mut self, step: Step, status: ClientApplicationStatus) -> Evidence {
@@ -290,11 +372,14 @@ impl World {
                     .applications
                     .iter()
                     .find(|application| mark_of(application) == Some(own.clone()));
-                Evidence::Searched(found.map_or(Search::Nothing, |application| {
-                    Search::Mine(application.id.clone())
-                }))
+                Evidence::Searched {
+                    found: found.map_or(Search::Nothing, |application| {
+                        Search::Mine(application.id.clone())
+                    }),
+                    began: self.now,
+                }
             }
-            Step::Create(metadata) => Evidence::Created(self.make(metadata)),
+            Step::Create { metadata, .. } => Evidence::Created(self.make(metadata)),
             Step::Read(id) => Evidence::Read(
                 self.applications
                     .iter()
@@ -336,7 +421,7 @@ impl World {
     }
 
     /// Passes until nothing is left to do but to wait for the next check, or until the resource has ended.
-    fn settle(&mut self, script: &mut impl Iterator<Item = Fault>) {
+    fn settle(&mut self, script: &mut impl Iterator<Item = Turn>) {
         for _ in 0..200 {
             match self.run(script) {
                 _ if self.ended => return,
@@ -350,7 +435,10 @@ impl World {
                     );
                     return;
                 }
-                Ended::Pass { wake } => self.pass_time(wake.expect("a wake while something is left to do")),
+                Ended::Pass { wake } => {
+                    let wake = wake.expect("a wake while something is left to do");
+                    self.pause(wake, script.next().unwrap_or(Turn::SMOOTH));
+                }
             }
         }
         panic!("did not settle: {:#?}", self.status);
@@ -378,7 +466,7 @@ proptest! {
 
     /// Whatever is cut off, lost or late: one application, and its key in the Secret.
     #[test]
-    fn never_two_applications_and_never_one_without_a_secret(script in prop::collection::vec(faults(), 0..25)) {
+    fn never_two_applications_and_never_one_without_a_secret(script in prop::collection::vec(turns(), 0..25)) {
         let mut world = World::new();
         world.settle(&mut script.into_iter());
         world.pass_time(Duration::from_secs(600));
@@ -389,7 +477,7 @@ proptest! {
     }
 
     #[test]
-    fn a_converged_resource_costs_no_call_until_its_next_check(script in prop::collection::vec(faults(), 0..25)) {
+    fn a_converged_resource_costs_no_call_until_its_next_check(script in prop::collection::vec(turns(), 0..25)) {
         let mut world = World::new();
         world.settle(&mut script.into_iter());
         let calls = world.calls;
@@ -405,8 +493,8 @@ proptest! {
 
     #[test]
     fn a_changed_spec_reaches_the_application_and_the_secret_is_never_without_its_key(
-        first in prop::collection::vec(faults(), 0..15),
-        second in prop::collection::vec(faults(), 0..15),
+        first in prop::collection::vec(turns(), 0..15),
+        second in prop::collection::vec(turns(), 0..15),
     ) {
         let mut world = World::new();
         world.settle(&mut first.into_iter());
@@ -426,8 +514,8 @@ proptest! {
 
     #[test]
     fn a_deletion_always_ends_and_leaves_no_mark_where_the_provider_answers(
-        first in prop::collection::vec(faults(), 0..20),
-        ending in prop::collection::vec(faults(), 0..20),
+        first in prop::collection::vec(turns(), 0..20),
+        ending in prop::collection::vec(turns(), 0..20),
     ) {
         let mut world = World::new();
         let mut first = first.into_iter();
@@ -453,7 +541,7 @@ proptest! {
     }
 
     #[test]
-    fn a_deletion_ends_within_the_limit_when_the_provider_is_gone(script in prop::collection::vec(faults(), 0..10)) {
+    fn a_deletion_ends_within_the_limit_when_the_provider_is_gone(script in prop::collection::vec(turns(), 0..10)) {
         let mut world = World::new();
         world.settle(&mut script.into_iter());
         world.deletion = Some(world.now);

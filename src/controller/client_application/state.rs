@@ -167,6 +167,8 @@ impl SecretView {
 pub struct Learned {
     /// What a search for this resource's mark brought.
     pub search: Search,
+    /// When that search began: it says nothing of what was made later.
+    pub search_began: Option<Timestamp>,
     /// The application's record.
     pub application: Option<Application>,
     /// The identity API does not know the application.
@@ -223,7 +225,12 @@ pub enum Step {
         display_name: String,
     },
     /// Make the application.
-    Create(ApplicationMetadata),
+    Create {
+        /// What it is made with.
+        metadata: ApplicationMetadata,
+        /// When the call is cut off: past it, another process might take its intent for settled too early.
+        deadline: Timestamp,
+    },
     /// Read the application's record.
     Read(String),
     /// Change the application's record.
@@ -268,7 +275,7 @@ impl Step {
             Self::AddFinalizer => StepKind::AddFinalizer,
             Self::RecordStatus => StepKind::RecordStatus,
             Self::FindMarked { .. } => StepKind::FindMarked,
-            Self::Create(_) => StepKind::Create,
+            Self::Create { .. } => StepKind::Create,
             Self::Read(_) => StepKind::Read,
             Self::Update(..) => StepKind::Update,
             Self::WriteSecret(_) => StepKind::WriteSecret,
@@ -288,7 +295,12 @@ pub enum Evidence {
     /// The status is recorded.
     StatusRecorded(Box<ClientApplicationStatus>),
     /// The search has ended.
-    Searched(Search),
+    Searched {
+        /// What it brought.
+        found: Search,
+        /// When it began.
+        began: Timestamp,
+    },
     /// The application was made.
     Created(Application),
     /// The record, or that there is none.
@@ -326,7 +338,10 @@ impl Observed {
                 self.learned.intent_recorded |= status.pending_creation.is_some();
                 self.status = *status;
             }
-            Evidence::Searched(search) => self.learned.search = search,
+            Evidence::Searched { found, began } => {
+                self.learned.search = found;
+                self.learned.search_began = Some(began);
+            }
             Evidence::Created(application) | Evidence::Read(Some(application)) => {
                 self.learned.application = Some(application);
             }

@@ -21,6 +21,7 @@ use crate::identity::{Application, ApplicationMetadata, BrakeReason, CallError, 
 const POLICY: Policy = Policy {
     drift_interval: Duration::from_secs(3600),
     creation_settle_time: Duration::from_secs(60),
+    creation_deadline: Duration::from_secs(40),
     release_timeout: Duration::from_secs(120),
     backoff: Backoff {
         first: Duration::from_secs(1),
@@ -474,8 +475,76 @@ fn a_creation_that_certainly_failed_leaves_nothing_to_wait_for() {
         recorded_time: Time(now()),
     });
     assert_eq!(plan(&observed, &POLICY, now()).status.pending_creation, None);
-    observed.failure.as_mut().unwrap().error.kind = ErrorKind::Unknown;
-    assert!(plan(&observed, &POLICY, now()).status.pending_creation.is_some());
+}
+
+#[test]
+fn a_creation_that_was_given_up_settles_from_then_on() {
+    for kind in [ErrorKind::Unknown, ErrorKind::Malformed] {
+        let mut observed = failing(new_resource(json!({})), kind);
+        observed.failure.as_mut().unwrap().step = StepKind::Create;
+        observed.learned.intent_recorded = true;
+        observed.status.pending_creation = Some(PendingCreation {
+            display_name: "payments".into(),
+            organization_id: "org".into(),
+            recorded_time: Time(now() - SignedDuration::from_secs(38)),
+        });
+        let planned = plan(&observed, &POLICY, now());
+        assert!(planned.step.is_none());
+        observed.status = planned.status;
+        observed.failure = None;
+        observed.learned = Learned {
+            search: Search::Nothing,
+            ..Learned::default()
+        };
+        for (later, made) in [(1, false), (59, false), (60, true)] {
+            let planned = plan(&observed, &POLICY, now() + SignedDuration::from_secs(later));
+            assert_eq!(planned.step.is_some(), made, "{later} seconds later");
+        }
+    }
+}
+
+#[test]
+fn an_intent_whose_recording_took_long_is_recorded_anew_before_the_call() {
+    let mut observed = new_resource(json!({}));
+    observed.learned.search = Search::Nothing;
+    observed.learned.intent_recorded = true;
+    for (ago, made) in [(0, true), (20, true), (21, false), (300, false)] {
+        let recorded = now() - SignedDuration::from_secs(ago);
+        observed.status.pending_creation = Some(PendingCreation {
+            display_name: "payments".into(),
+            organization_id: "org".into(),
+            recorded_time: Time(recorded),
+        });
+        let planned = plan(&observed, &POLICY, now());
+        match planned.step {
+            Some(Step::Create { deadline, .. }) if made => {
+                assert_eq!(deadline, recorded + SignedDuration::from_secs(40));
+            }
+            Some(Step::RecordStatus) if !made => {
+                let pending = planned.status.pending_creation.unwrap();
+                assert_eq!(pending.recorded_time.0, now());
+            }
+            other => panic!("{ago} seconds ago: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_adoption_that_was_added_meanwhile_takes_the_place_of_a_creation_that_came_to_nothing() {
+    let mut observed = new_resource(json!({"adopt": {"applicationId": "app-9"}}));
+    observed.learned.search = Search::Nothing;
+    observed.status.pending_creation = Some(PendingCreation {
+        display_name: "payments".into(),
+        organization_id: "org".into(),
+        recorded_time: Time(now() - SignedDuration::from_secs(600)),
+    });
+    let planned = plan(&observed, &POLICY, now());
+    assert!(matches!(planned.step, Some(Step::RecordStatus)));
+    observed.status = planned.status;
+    assert!(
+        matches!(plan(&observed, &POLICY, now()).step, Some(Step::Read(id)) if id == "app-9"),
+        "it is adopted"
+    );
 }
 
 #[test]
