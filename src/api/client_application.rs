@@ -110,6 +110,10 @@ pub struct ClientApplicationSpec {
     /// resource's name, and the name is left alone from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
+    #[x_kube(validation = rule(
+        "self == self.trim()",
+        "displayName may not begin or end with white space, which Didit takes off",
+    ))]
     pub display_name: Option<String>,
 
     /// Settings of the application at Didit. A field that is set is kept as it stands here; a field that is
@@ -212,6 +216,10 @@ pub struct DiditApplication {
     #[x_kube(validation = rule(
         "!self.contains('[keywright ')",
         "description may not contain \"[keywright \": that begins the ownership mark, which Keywright writes itself",
+    ))]
+    #[x_kube(validation = rule(
+        "self == self.trim()",
+        "description may not begin or end with white space, which Didit takes off",
     ))]
     pub description: Option<String>,
 

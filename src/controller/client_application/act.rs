@@ -16,14 +16,16 @@ use super::ClientApplications;
 use super::desired;
 use super::observe::Pass;
 use super::secret;
-use super::state::{Evidence, Resource as Facts, Search, SecretView, Step};
+use super::state::{Candidates, Evidence, Resource as Facts, Search, SecretView, Step};
 use crate::api::ClientApplication;
 use crate::api::client_application::{ClientApplicationStatus, PublishedSecret};
 use crate::api::names::{FIELD_MANAGER, RELEASE_FINALIZER};
 use crate::controller::ReconcileError;
 use crate::credential::secret_content::ApplicationCredentials;
 use crate::identity::mark::{self, Mark};
-use crate::identity::{Application, ApplicationMetadata, ApplicationSummary, CallError, ErrorKind, IdentityApi};
+use crate::identity::{
+    Application, ApplicationMetadata, ApplicationSummary, CallError, ErrorKind, IdentityApi,
+};
 use crate::kube_ext::finalizer;
 
 /// The identity API's side of an outcome; the Kubernetes API's side is a [`ReconcileError`].
@@ -52,17 +54,17 @@ impl ClientApplications {
                 self.remove_finalizer(pass, left_behind.as_deref()).await
             }
             (Step::WriteSecret(application), Some(_)) => self.write_secret(pass, &application).await,
-            (Step::FindMarked { display_name }, Some(api)) => {
+            (Step::FindMarked(candidates), Some(api)) => {
                 let began = Timestamp::now();
-                let found = find_marked(api.as_ref(), &pass.observed.resource.mark(), &display_name).await;
+                let found = find_marked(api.as_ref(), &pass.observed.resource.mark(), &candidates).await;
                 Ok(found.map(|found| Evidence::Searched { found, began }))
             }
-            (Step::Create { metadata, deadline }, Some(api)) => {
-                Ok(create(api.as_ref(), &metadata, deadline).await.map(|application| {
+            (Step::Create { metadata, deadline }, Some(api)) => Ok(create(api.as_ref(), &metadata, deadline)
+                .await
+                .map(|application| {
                     tracing::info!(application = application.id, "made an application");
                     Evidence::Created(application)
-                }))
-            }
+                })),
             (Step::Read(id), Some(api)) => {
                 Ok(absent_as_none(api.read_application(&id).await).map(Evidence::Read))
             }
@@ -234,11 +236,15 @@ async fn withdraw_from(api: &Api<Secret>, written: &Secret, resource: &Facts) ->
 }
 
 /// Looks for the application that was made for this resource. A list may lack descriptions; then the records
-/// with the name that a lost application would have are read.
-async fn find_marked(api: &dyn IdentityApi, wanted: &Mark, display_name: &str) -> Result<Search, CallError> {
+/// of the candidates are read.
+async fn find_marked(
+    api: &dyn IdentityApi,
+    wanted: &Mark,
+    candidates: &Candidates,
+) -> Result<Search, CallError> {
     let mut predecessor = None;
     for summary in api.list_applications().await? {
-        let Some(found) = mark_of(api, &summary, display_name).await? else {
+        let Some(found) = mark_of(api, &summary, candidates).await? else {
             continue;
         };
         if found.cluster == wanted.cluster && found.uid == wanted.uid {
@@ -254,12 +260,14 @@ async fn find_marked(api: &dyn IdentityApi, wanted: &Mark, display_name: &str) -
 async fn mark_of(
     api: &dyn IdentityApi,
     summary: &ApplicationSummary,
-    display_name: &str,
+    candidates: &Candidates,
 ) -> Result<Option<Mark>, CallError> {
     if let Some(description) = &summary.description {
         return Ok(mark::find(description));
     }
-    if summary.name != display_name {
+    if let Candidates::Named(name) = candidates
+        && summary.name.trim().to_lowercase() != name.trim().to_lowercase()
+    {
         return Ok(None);
     }
     let record = absent_as_none(api.read_application(&summary.id).await)?;
@@ -282,8 +290,9 @@ async fn create(
         Err(_) => Err(CallError {
             operation: "createApplication",
             kind: ErrorKind::Unknown,
-            message: "the call was cut off because its time was over; whether the request took effect is not known"
-                .to_owned(),
+            message:
+                "the call was cut off because its time was over; whether the request took effect is not known"
+                    .to_owned(),
         }),
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 use super::desired;
-use super::plan::{Halt, Next, Policy, Settled, failed, later, settled, unconfirmed, usable_provider};
+use super::plan::{
+    Halt, Next, Policy, Settled, failed, find_marked, later, settled, unconfirmed, usable_provider,
+};
 use super::state::{Observed, Search, Step};
 
 pub(super) fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
@@ -66,14 +68,14 @@ fn release(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
         &observed.learned.search,
     ) {
         (Some(id), _) | (None, Search::Mine(id)) => id,
-        (None, Search::NotLooked) => return search(observed),
+        (None, Search::NotLooked) => return Next::Do(find_marked(observed)),
         (None, Search::Nothing | Search::Predecessor(_)) => {
             let Some(pending) = &observed.status.pending_creation else {
                 return end();
             };
             return match settled(observed, pending, policy, now) {
                 Settled::In(wait) => Next::Halt(unconfirmed(wait)),
-                Settled::SinceTheSearch => search(observed),
+                Settled::SinceTheSearch => Next::Do(find_marked(observed)),
                 Settled::BeforeTheSearch => end(),
             };
         }
@@ -96,14 +98,6 @@ fn release(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
             }
         }
     }
-}
-
-fn search(observed: &Observed) -> Next {
-    let display_name = observed.status.pending_creation.as_ref().map_or_else(
-        || desired::display_name(&observed.resource, &observed.spec),
-        |pending| pending.display_name.clone(),
-    );
-    Next::Do(Step::FindMarked { display_name })
 }
 
 /// Waits as long as the limit allows, then ends and says what is left.

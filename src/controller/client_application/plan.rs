@@ -10,7 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::state::{
-    Failure, Observed, ProviderView, Search, SecretContent, SecretView, Step, StepKind, UsableProvider,
+    Candidates, Failure, Observed, ProviderView, Search, SecretContent, SecretView, Step, StepKind,
+    UsableProvider,
 };
 use super::{desired, ending, findings};
 use crate::api::client_application::{
@@ -334,10 +335,6 @@ fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, policy: &Poli
 /// Make an application, unless one is found that an earlier, interrupted pass has made.
 fn create(observed: &Observed, provider: &UsableProvider, policy: &Policy, now: Timestamp) -> Next {
     let pending = observed.status.pending_creation.as_ref();
-    let display_name = pending.map_or_else(
-        || desired::display_name(&observed.resource, &observed.spec),
-        |pending| pending.display_name.clone(),
-    );
     if let Some(application) = &observed.learned.application {
         return Next::Record(Box::new(provisioned(
             observed,
@@ -347,7 +344,7 @@ fn create(observed: &Observed, provider: &UsableProvider, policy: &Policy, now: 
         )));
     }
     match &observed.learned.search {
-        Search::NotLooked => Next::Do(Step::FindMarked { display_name }),
+        Search::NotLooked => Next::Do(find_marked(observed)),
         Search::Mine(id) => Next::Do(Step::Read(id.clone())),
         Search::Predecessor(id) => Next::Halt(halt(
             PROVISIONED,
@@ -368,23 +365,38 @@ fn create(observed: &Observed, provider: &UsableProvider, policy: &Policy, now: 
                     return record_intent(observed, provider, now);
                 }
                 Next::Do(Step::Create {
-                    metadata: desired::new_application(&observed.resource, &observed.spec, &display_name),
+                    metadata: desired::new_application(
+                        &observed.resource,
+                        &observed.spec,
+                        &pending.display_name,
+                    ),
                     deadline,
                 })
             }
             Some(pending) => match settled(observed, pending, policy, now) {
                 Settled::In(wait) => Next::Halt(unconfirmed(wait)),
-                Settled::SinceTheSearch => Next::Do(Step::FindMarked { display_name }),
+                Settled::SinceTheSearch => Next::Do(find_marked(observed)),
                 // Nothing came of the earlier intent, and now there is an application to take instead.
-                Settled::BeforeTheSearch if observed.spec.adopt.is_some() => Next::Record(Box::new(ClientApplicationStatus {
-                    pending_creation: None,
-                    ..facts(observed, now)
-                })),
+                Settled::BeforeTheSearch if observed.spec.adopt.is_some() => {
+                    Next::Record(Box::new(ClientApplicationStatus {
+                        pending_creation: None,
+                        ..facts(observed, now)
+                    }))
+                }
                 Settled::BeforeTheSearch => record_intent(observed, provider, now),
             },
             None => record_intent(observed, provider, now),
         },
     }
+}
+
+/// Looks for what an earlier pass may have made. While the outcome of a creation is not known that is worth a look
+/// at every record.
+pub(super) fn find_marked(observed: &Observed) -> Step {
+    Step::FindMarked(match observed.status.pending_creation {
+        Some(_) => Candidates::All,
+        None => Candidates::Named(desired::display_name(&observed.resource, &observed.spec)),
+    })
 }
 
 fn record_intent(observed: &Observed, provider: &UsableProvider, now: Timestamp) -> Next {

@@ -254,7 +254,7 @@ impl World {
     ) -> Result<Option<Evidence>, CallError> {
         let calls_provider = matches!(
             step,
-            Step::FindMarked { .. }
+            Step::FindMarked(_)
                 | Step::Create { .. }
                 | Step::Read(_)
                 | Step::Update(..)
@@ -320,7 +320,8 @@ impl World {
     fn unsettled(&self) -> Duration {
         let pending = self.status.pending_creation.as_ref();
         pending.map_or(Duration::ZERO, |pending| {
-            let passed = Duration::try_from(self.now.duration_since(pending.recorded_time.0)).unwrap_or_default();
+            let passed =
+                Duration::try_from(self.now.duration_since(pending.recorded_time.0)).unwrap_or_default();
             POLICY
                 .creation_settle_time
                 .saturating_sub(passed + Duration::from_secs(1))
@@ -366,7 +367,7 @@ impl World {
                 self.status = status.clone();
                 Evidence::StatusRecorded(Box::new(status))
             }
-            Step::FindMarked { .. } => {
+            Step::FindMarked(_) => {
                 let own = self.resource().mark();
                 let found = self
                     .applications

@@ -203,6 +203,15 @@ pub enum Search {
     Predecessor(String),
 }
 
+/// Which records a search reads, where the list of applications carries no descriptions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Candidates {
+    /// All of them: the identity API, or somebody, may have changed the name of a lost application.
+    All,
+    /// Those with this display name, white space at its ends and case aside.
+    Named(String),
+}
+
 /// A step that failed at the identity API.
 #[derive(Clone, Debug)]
 pub struct Failure {
@@ -220,10 +229,7 @@ pub enum Step {
     /// Write the planned status now, before going on.
     RecordStatus,
     /// Look for an application that carries this resource's mark.
-    FindMarked {
-        /// The display name a lost application would have.
-        display_name: String,
-    },
+    FindMarked(Candidates),
     /// Make the application.
     Create {
         /// What it is made with.
@@ -274,7 +280,7 @@ impl Step {
         match self {
             Self::AddFinalizer => StepKind::AddFinalizer,
             Self::RecordStatus => StepKind::RecordStatus,
-            Self::FindMarked { .. } => StepKind::FindMarked,
+            Self::FindMarked(_) => StepKind::FindMarked,
             Self::Create { .. } => StepKind::Create,
             Self::Read(_) => StepKind::Read,
             Self::Update(..) => StepKind::Update,
