@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Resource, ResourceExt};
 
 use super::ClientApplications;
+use super::index::Place;
 use super::secret;
 use super::state::{
     Learned, Observed, ProviderView, Resource as Facts, SecretContent, SecretView, UsableProvider,
@@ -51,6 +52,7 @@ impl ClientApplications {
                 .claim(&resource.namespace, &resource.name, &spec.secret.name, holds),
             Some(_) => None,
         };
+        let application_rival = self.application_rival(&object, &resource, &status);
         let observed = Observed {
             resource,
             spec,
@@ -58,6 +60,7 @@ impl ClientApplications {
             provider,
             secret,
             rival,
+            application_rival,
             learned: Learned::default(),
             failure: None,
             earlier_failures,
@@ -69,6 +72,26 @@ impl ClientApplications {
             observed,
             connection,
         }))
+    }
+
+    /// Who else has the application that the spec names. Settled here, since of two resources that look at an
+    /// application nobody has marked yet, both would take it.
+    fn application_rival(
+        &self,
+        object: &ClientApplication,
+        resource: &Facts,
+        status: &ClientApplicationStatus,
+    ) -> Option<Place> {
+        let wanted = object
+            .spec
+            .adopt
+            .as_ref()
+            .filter(|_| resource.deletion.is_none())?;
+        let provider = ProviderKey::of(&object.spec.provider_ref, &resource.namespace);
+        let place = (resource.namespace.clone(), resource.name.clone());
+        let holds = status.application_id.as_ref() == Some(&wanted.application_id);
+        self.applications
+            .claim_application(&place, &provider, &wanted.application_id, holds)
     }
 
     /// The resource, read anew where an outdated copy could make something happen twice.

@@ -306,6 +306,24 @@ fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, policy: &Poli
             policy.denied_pause,
         ));
     }
+    if let Some((namespace, name)) = &observed.application_rival {
+        // Names of other namespaces are not for this one to know.
+        let who = if *namespace == observed.resource.namespace {
+            format!("ClientApplication {name}")
+        } else {
+            "a ClientApplication of another namespace".to_owned()
+        };
+        let message = format!(
+            "spec.adopt.applicationId: application {id} is claimed by {who}. Delete that resource, or adopt another application in a new one"
+        );
+        return Next::Halt(halt(
+            PROVISIONED,
+            Truth::False,
+            "ApplicationClaimed",
+            message,
+            policy.denied_pause,
+        ));
+    }
     if observed.learned.gone {
         let message = format!(
             "spec.adopt.applicationId: the account sees no application {id} in its organization. Correct it in a new resource"

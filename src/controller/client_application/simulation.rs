@@ -166,6 +166,7 @@ impl World {
             provider: self.provider.clone(),
             secret,
             rival: None,
+            application_rival: None,
             learned: Learned::default(),
             failure: None,
             earlier_failures: self.failures,

@@ -3,6 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 use secrecy::SecretString;
 
+use super::index::Place;
 use crate::api::client_application::{ClientApplicationSpec, ClientApplicationStatus, PublishedSecret};
 use crate::identity::mark::Mark;
 use crate::identity::{Application, ApplicationMetadata, CallError, KeyVerdict};
@@ -22,6 +23,8 @@ pub struct Observed {
     pub secret: SecretView,
     /// An older resource of the namespace that claims the same Secret.
     pub rival: Option<String>,
+    /// The resource, perhaps of another namespace, that has the application which this one is to adopt.
+    pub application_rival: Option<Place>,
     /// What this pass has learned of the identity API.
     pub learned: Learned,
     /// What went wrong in this pass; nothing further is tried in it.

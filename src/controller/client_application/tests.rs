@@ -66,6 +66,7 @@ fn new_resource(spec: Value) -> Observed {
         provider: usable(true),
         secret: SecretView::Absent,
         rival: None,
+        application_rival: None,
         learned: Learned::default(),
         failure: None,
         earlier_failures: 0,
@@ -358,6 +359,24 @@ fn an_application_that_somebody_else_holds_is_left_to_them() {
         "ApplicationHeld",
         "application app-1 is held by a ClientApplication of another namespace or cluster",
     );
+}
+
+#[test]
+fn an_application_that_another_resource_claims_is_not_even_looked_at() {
+    let mut observed = new_resource(json!({"adopt": {"applicationId": "app-1"}}));
+    for (namespace, sentence) in [
+        (
+            "shop",
+            "application app-1 is claimed by ClientApplication billing. ",
+        ),
+        (
+            "other",
+            "application app-1 is claimed by a ClientApplication of another namespace. ",
+        ),
+    ] {
+        observed.application_rival = Some((namespace.into(), "billing".into()));
+        says(&observed, "Provisioned", "False", "ApplicationClaimed", sentence);
+    }
 }
 
 #[test]
