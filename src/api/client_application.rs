@@ -333,8 +333,8 @@ pub struct PublishedSecret {
     pub uid: String,
     /// Its resource version when it was last written or found intact.
     pub resource_version: String,
-    /// Generation of this resource whose `secret` block it was written from.
-    pub generation: i64,
+    /// Digest of the `secret` block that it was written from, without its name.
+    pub form: String,
     /// Digest of its content as Keywright wrote it.
     pub content_digest: String,
     /// The address of the API in it.

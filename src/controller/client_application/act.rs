@@ -187,7 +187,7 @@ impl ClientApplications {
         tracing::info!(secret = written.name_any(), "wrote a Secret");
         Ok(Ok(Evidence::SecretWritten(secret::published(
             &written,
-            resource,
+            &pass.observed.spec.secret,
             &credentials.api_url,
         ))))
     }

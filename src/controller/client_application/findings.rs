@@ -96,55 +96,55 @@ fn provisioned(observed: &Observed, status: &ClientApplicationStatus, halted: Op
 
 fn secret(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
     let name = &observed.spec.secret.name;
-    match &observed.secret {
+    let deleted = observed.resource.deletion.is_some();
+    let idle = deleted || observed.spec.suspend == Some(true);
+    // What is valid is nothing to complain of where nothing is to be written.
+    if deleted || idle && observed.secret.is_valid() && !observed.secret.is_current() {
+        return earlier(status, SECRET_SYNCED);
+    }
+    let written = |how: &str| match idle {
+        true => String::new(),
+        false => format!(" and will be written {how}").trim_end().to_owned(),
+    };
+    let (reason, message) = match &observed.secret {
         SecretView::Ours {
             content: SecretContent::Current,
             ..
-        } => Finding::new(
-            SECRET_SYNCED,
-            Truth::True,
-            "Written",
-            format!("Secret {name} holds the credentials"),
-        ),
+        } => {
+            let message = format!("Secret {name} holds the credentials");
+            return Finding::new(SECRET_SYNCED, Truth::True, "Written", message);
+        }
         SecretView::Ours {
             content: SecretContent::Outdated,
             ..
-        } => Finding::new(
-            SECRET_SYNCED,
-            Truth::False,
+        } => (
             "SecretOutdated",
             format!(
-                "Secret {name} holds valid credentials in an earlier form and will be written as the spec wants it now"
+                "Secret {name} holds valid credentials in an earlier form{}",
+                written("as the spec wants it now")
             ),
         ),
         SecretView::Ours {
             content: SecretContent::Edited,
             ..
-        } => Finding::new(
-            SECRET_SYNCED,
-            Truth::False,
+        } => (
             "SecretEdited",
-            format!("Secret {name} was changed by somebody else and will be written again"),
+            format!("Secret {name} was changed by somebody else{}", written("again")),
         ),
-        SecretView::Absent if status.application_id.is_none() => Finding::new(
-            SECRET_SYNCED,
-            Truth::False,
+        SecretView::Absent if status.application_id.is_none() => (
             "Waiting",
             format!("Secret {name} is written once there is an application"),
         ),
-        SecretView::Absent => Finding::new(
-            SECRET_SYNCED,
-            Truth::False,
+        SecretView::Absent => (
             "SecretMissing",
-            format!("Secret {name} does not exist and will be written"),
+            format!("Secret {name} does not exist{}", written("")),
         ),
-        SecretView::Foreign { owner } => Finding::new(
-            SECRET_SYNCED,
-            Truth::False,
+        SecretView::Foreign { owner } => (
             "SecretConflict",
             format!("Secret {name} belongs to {owner} and is not touched. Choose another spec.secret.name"),
         ),
-    }
+    };
+    Finding::new(SECRET_SYNCED, Truth::False, reason, message)
 }
 
 fn key(observed: &Observed, status: &ClientApplicationStatus) -> Finding {

@@ -187,7 +187,7 @@ impl ClientApplications {
             && indexed.owner_uid == resource.uid
             && indexed.uid == recorded.uid
             && indexed.resource_version == recorded.resource_version
-            && recorded.generation == resource.generation
+            && recorded.form == secret::form(&object.spec.secret)
         {
             return Ok(SecretView::Ours {
                 published: recorded.clone(),

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::desired;
 use super::plan::{Policy, plan};
+use super::secret;
 use super::state::{
     Evidence, Failure, Learned, Observed, ProviderView, Resource, Search, SecretContent, SecretView, Step,
     UsableProvider,
@@ -94,8 +95,8 @@ struct World {
     applications: Vec<Application>,
     /// Creations that are on their way.
     late: Vec<(Timestamp, ApplicationMetadata)>,
-    /// Key and generation of the Secret.
-    secret: Option<(String, i64)>,
+    /// Key and form of the Secret.
+    secret: Option<(String, String)>,
     versions: u64,
     created: usize,
     calls: usize,
@@ -151,9 +152,9 @@ impl World {
         let secret = self
             .secret
             .as_ref()
-            .map_or(SecretView::Absent, |(_, generation)| SecretView::Ours {
-                published: self.published(*generation),
-                content: if *generation == self.generation {
+            .map_or(SecretView::Absent, |(_, form)| SecretView::Ours {
+                published: self.published(form),
+                content: if *form == secret::form(&self.spec.secret) {
                     SecretContent::Current
                 } else {
                     SecretContent::Outdated
@@ -173,7 +174,7 @@ impl World {
         }
     }
 
-    fn published(&self, generation: i64) -> PublishedSecret {
+    fn published(&self, form: &str) -> PublishedSecret {
         let resource_version = self.versions.to_string();
         let digest = |key: &String| {
             let application = Application {
@@ -188,7 +189,7 @@ impl World {
             name: "payments".into(),
             uid: "secret-1".into(),
             resource_version,
-            generation,
+            form: form.to_owned(),
             content_digest: self
                 .secret
                 .as_ref()
@@ -396,8 +397,9 @@ impl World {
             Step::WriteSecret(application) => {
                 use secrecy::ExposeSecret;
                 self.versions += 1;
-                self.secret = Some((application.api_key.expose_secret().to_owned(), self.generation));
-                Evidence::SecretWritten(self.published(self.generation))
+                let form = secret::form(&self.spec.secret);
+                self.secret = Some((application.api_key.expose_secret().to_owned(), form.clone()));
+                Evidence::SecretWritten(self.published(&form))
             }
             Step::Probe(_) => Evidence::Probed(Ok(KeyVerdict::Accepted)),
             Step::RetireSecret(_) => Evidence::SecretRetired,
@@ -501,6 +503,7 @@ proptest! {
         let mut world = World::new();
         world.settle(&mut first.into_iter());
         world.spec.display_name = Some("renamed".into());
+        world.spec.secret.labels.insert("team".into(), "checkout".into());
         world.generation = 2;
         let mut second = second.into_iter();
         for _ in 0..100 {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::desired;
 use super::plan::{Plan, Policy, plan};
+use super::secret;
 use super::state::{
     Failure, Learned, Observed, ProviderView, Resource, Search, SecretContent, SecretView, Step, StepKind,
     UsableProvider,
@@ -81,7 +82,7 @@ fn ours(content: SecretContent) -> SecretView {
         name: "payments-didit".into(),
         uid: "secret-1".into(),
         resource_version: "7".into(),
-        generation: 1,
+        form: secret::form(&observed.spec.secret),
         content_digest: digest.unwrap(),
         api_url: "https://api.example/v3".into(),
     };
@@ -773,6 +774,42 @@ fn a_suspended_resource_does_nothing_and_says_so() {
     );
     ready(&planned, "True");
     assert_eq!(planned.wake, None);
+}
+
+#[test]
+fn a_secret_that_is_left_as_it_is_is_not_complained_of() {
+    let mut observed = provisioned();
+    observed.spec.suspend = Some(true);
+    observed.status = plan(&observed, &POLICY, now()).status;
+    observed.secret = ours(SecretContent::Outdated);
+    says(
+        &observed,
+        "SecretSynced",
+        "True",
+        "Written",
+        "holds the credentials",
+    );
+    observed.secret = SecretView::Absent;
+    let planned = says(
+        &observed,
+        "SecretSynced",
+        "False",
+        "SecretMissing",
+        "does not exist",
+    );
+    let said = conditions::find(&planned.status.conditions, "SecretSynced").unwrap();
+    assert_eq!(said.message, "Secret payments-didit does not exist");
+
+    observed.spec.suspend = None;
+    observed.resource.deletion = Some(now());
+    observed.provider = ProviderView::Missing;
+    says(
+        &observed,
+        "SecretSynced",
+        "True",
+        "Written",
+        "holds the credentials",
+    );
 }
 
 #[test]
