@@ -22,6 +22,7 @@ async fn a_changed_spec_changes_the_application() {
     world.until_published("payments").await;
     let made = world.sandbox.applications().remove(0);
     assert_eq!(made.name, "payments");
+    let written = world.secret("payments-didit").await.unwrap();
 
     let uris = ["https://pay.corp.example.net/a", "https://pay.corp.example.net/b"];
     let spec = json!({"displayName": "payments-prod", "didit": {"redirectUris": uris, "description": "Two"}});
@@ -39,6 +40,11 @@ async fn a_changed_spec_changes_the_application() {
     );
     assert_eq!(world.sandbox.count(Operation::CreateApplication), 1);
     assert_eq!(world.sandbox.count(Operation::UpdateApplication), 1);
+    assert_eq!(
+        world.secret("payments-didit").await.unwrap(),
+        written,
+        "nothing of this concerns the Secret"
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The conditions that are true of a `ClientApplication`.
 
+use super::desired;
 use super::state::{Observed, ProviderView, SecretContent, SecretView};
 use crate::api::client_application::{
     ClientApplicationStatus, KEY_ACCEPTED, Origin, PROVIDER_READY, PROVISIONED, SECRET_SYNCED, SUSPENDED,
@@ -165,11 +166,34 @@ fn key(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
         ),
         // No answer says nothing about the key (contract section 9.1): what was found before still stands.
         Some(Err(error)) => match earlier(status, KEY_ACCEPTED) {
-            known if known.truth != Truth::Unknown => known,
+            known if known.truth != Truth::Unknown && !has_new_key(observed) => known,
             _ => Finding::new(KEY_ACCEPTED, Truth::Unknown, "NotChecked", format!("{error}")),
         },
+        None if has_new_key(observed) => Finding::new(
+            KEY_ACCEPTED,
+            Truth::Unknown,
+            "NotChecked",
+            "the application has another key than before, which has not been tried yet",
+        ),
         None => earlier(status, KEY_ACCEPTED),
     }
+}
+
+/// Whether the application, or else the Secret, may hold another key than the one that the recorded status is
+/// about.
+pub(super) fn has_new_key(observed: &Observed) -> bool {
+    let Some(judged) = &observed.status.secret else {
+        return false;
+    };
+    let learned = observed.learned.application.as_ref();
+    let digest = match (observed.provider.usable(), learned, &observed.secret) {
+        (Some(provider), Some(application), _) => {
+            desired::content_digest(&observed.resource, &observed.spec, provider, application)
+        }
+        (_, _, SecretView::Ours { published, .. }) => Some(published.content_digest.clone()),
+        _ => return false,
+    };
+    digest.as_ref() != Some(&judged.content_digest)
 }
 
 /// Ready is about what workloads read: it stays true while the published credentials are valid, even when a

@@ -589,6 +589,8 @@ fn must_read(observed: &Observed, provider: &UsableProvider, policy: &Policy, no
             &observed.secret,
             SecretView::Ours { published, content: SecretContent::Current } if published.api_url == provider.api_url
         )
+        // A process that was killed after it wrote another key has not tried it.
+        || findings::has_new_key(observed)
         || until_check(status, observed, policy, now).is_zero()
 }
 

@@ -579,6 +579,61 @@ fn a_key_that_changed_at_the_identity_api_is_written() {
     ));
 }
 
+fn with_accepted_key() -> Observed {
+    let mut observed = provisioned();
+    observed.learned.application = Some(record(Some(&observed.resource.mark().to_string())));
+    observed.learned.verdict = Some(Ok(KeyVerdict::Accepted));
+    observed.status = plan(&observed, &POLICY, now()).status;
+    observed.learned = Learned::default();
+    says(
+        &observed,
+        "KeyAccepted",
+        "True",
+        "Accepted",
+        "accepts the published key",
+    );
+    observed
+}
+
+#[test]
+fn what_was_found_of_a_key_is_not_said_of_another() {
+    let mut observed = with_accepted_key();
+    let mut application = record(Some(&observed.resource.mark().to_string()));
+    application.api_key = "sk_test_rotated".to_owned().into();
+    observed.learned.application = Some(application);
+    let mut refused = observed.clone();
+    refused.learned.secret_refused = Some("exceeded quota".into());
+    says(
+        &refused,
+        "KeyAccepted",
+        "Unknown",
+        "NotChecked",
+        "another key than before",
+    );
+
+    // It was written, and the identity API did not say whether it accepts it.
+    observed.learned.published = true;
+    observed.learned.verdict = Some(Err(CallError {
+        operation: "getBalance",
+        kind: ErrorKind::Unavailable,
+        message: "no answer".into(),
+    }));
+    says(&observed, "KeyAccepted", "Unknown", "NotChecked", "no answer");
+}
+
+#[test]
+fn a_key_that_a_killed_process_wrote_is_tried() {
+    let mut observed = with_accepted_key();
+    let SecretView::Ours { published, .. } = &mut observed.secret else {
+        panic!("not ours")
+    };
+    published.content_digest = "sha256:another".into();
+    assert!(matches!(
+        plan(&observed, &POLICY, now()).step,
+        Some(Step::Read(_))
+    ));
+}
+
 #[test]
 fn another_address_of_the_api_is_written() {
     let mut observed = provisioned();

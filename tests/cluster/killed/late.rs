@@ -72,7 +72,7 @@ async fn a_creation_that_takes_effect_after_it_was_given_up_is_waited_for() {
 
 #[tokio::test]
 async fn a_lost_application_is_found_under_another_name() {
-    let world = World::new("renamed").await;
+    let world = World::new("other-name").await;
     let lost = FaultRule::new(Operation::CreateApplication, Fault::Drop).after();
     world.sandbox.inject(lost).unwrap();
     // The search waits until the application has got another name.
