@@ -3,18 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::events::EventType;
 use kube::{Api, Resource, ResourceExt};
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::ClientApplications;
 use super::desired;
 use super::observe::Pass;
+use super::refusal;
 use super::secret;
 use super::state::{Candidates, Evidence, Resource as Facts, Search, SecretView, Step};
 use crate::api::ClientApplication;
@@ -169,11 +168,14 @@ impl ClientApplications {
             .await
         {
             Ok(written) => written,
-            Err(kube::Error::Api(refusal)) if [400, 403, 413, 422].contains(&refusal.code) => {
-                let message = fit_to_show(&refusal.message, &credentials.api_key);
+            Err(kube::Error::Api(answer)) if [400, 403, 413, 422].contains(&answer.code) => {
+                let message = refusal::fit_to_show(&answer.message, &credentials.api_key);
                 return Ok(Ok(Evidence::SecretRefused { message }));
             }
-            Err(error) => return Err(ReconcileError::kube("writing the Secret")(error)),
+            Err(error) => {
+                let error = refusal::scrubbed(error, &credentials.api_key);
+                return Err(ReconcileError::kube("writing the Secret")(error));
+            }
         };
         if !ours
             && written
@@ -304,23 +306,6 @@ fn not_connected() -> CallError {
         kind: ErrorKind::Unavailable,
         message,
     }
-}
-
-/// What the API server, or a webhook that it asks, says of a Secret: bounded, and without the key, in which
-/// form ever it was quoted.
-fn fit_to_show(message: &str, api_key: &SecretString) -> String {
-    let key = api_key.expose_secret();
-    let encoded = serde_json::to_value(ByteString(key.as_bytes().to_vec())).ok();
-    let encoded = encoded
-        .as_ref()
-        .and_then(serde_json::Value::as_str)
-        .unwrap_or(key);
-    let shown = message.replace(key, "***").replace(encoded, "***");
-    shown
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(300)
-        .collect()
 }
 
 fn absent_as_none<T>(outcome: Result<T, CallError>) -> Result<Option<T>, CallError> {

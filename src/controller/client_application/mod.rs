@@ -8,6 +8,7 @@ mod findings;
 pub mod index;
 mod observe;
 pub mod plan;
+mod refusal;
 mod report;
 mod secret;
 #[cfg(test)]
