@@ -75,6 +75,41 @@ async fn another_secret_name_moves_the_secret() {
 }
 
 #[tokio::test]
+async fn a_secret_whose_name_was_never_recorded_is_removed_and_a_copy_is_not() {
+    let world = World::new("stray").await;
+    let mut operator = world.operator();
+    world.apply_provider().await;
+    world.apply(client_application("payments", json!({}))).await;
+    world.until_published("payments").await;
+    let written = world.secret("payments-didit").await.unwrap();
+    operator.kill().await;
+
+    let named = |name: &str| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": name,
+                "labels": written.labels(),
+                "annotations": written.annotations(),
+                "ownerReferences": written.owner_references(),
+            },
+            "data": written.data,
+        })
+    };
+    // What a process leaves that is killed after it wrote the Secret and before it recorded that.
+    world.apply_as("keywright", named("stray")).await.unwrap();
+    world.apply_as("user", named("copy")).await.unwrap();
+    operator.start_again();
+    world.until_gone::<Secret>("stray").await;
+    assert!(world.secret("copy").await.is_some());
+    assert_eq!(
+        entries(&world.secret("payments-didit").await.unwrap()),
+        entries(&written)
+    );
+}
+
+#[tokio::test]
 async fn other_key_names_replace_the_earlier_ones() {
     let world = World::new("keys").await;
     let _operator = world.operator();

@@ -17,7 +17,7 @@ use super::refusal;
 use super::secret;
 use super::state::{Candidates, Evidence, Resource as Facts, Search, SecretView, Step};
 use crate::api::ClientApplication;
-use crate::api::client_application::{ClientApplicationStatus, PublishedSecret};
+use crate::api::client_application::ClientApplicationStatus;
 use crate::api::names::{FIELD_MANAGER, RELEASE_FINALIZER};
 use crate::controller::ReconcileError;
 use crate::credential::secret_content::ApplicationCredentials;
@@ -48,7 +48,14 @@ impl ClientApplications {
                 self.record(pass, &status).await?;
                 Ok(Ok(Evidence::StatusRecorded(Box::new(status))))
             }
-            (Step::RetireSecret(earlier), _) => self.retire_secret(pass, &earlier).await,
+            (Step::RetireSecret(name), _) => {
+                self.retire(pass, &name, secret::is_ours).await?;
+                Ok(Ok(Evidence::SecretRetired))
+            }
+            (Step::RetireStray(name), _) => {
+                self.retire(pass, &name, secret::is_written_by_us).await?;
+                Ok(Ok(Evidence::StrayRetired(name)))
+            }
             (Step::RemoveFinalizer { left_behind }, _) => {
                 self.remove_finalizer(pass, left_behind.as_deref()).await
             }
@@ -194,26 +201,29 @@ impl ClientApplications {
         ))))
     }
 
-    async fn retire_secret(&self, pass: &Pass, earlier: &PublishedSecret) -> Outcome {
+    /// Removes a Secret, if it is one that is `to_go`.
+    async fn retire(
+        &self,
+        pass: &Pass,
+        name: &str,
+        to_go: fn(&Secret, &Facts) -> bool,
+    ) -> Result<(), ReconcileError> {
         let api = self.secrets(pass);
         let doing = "removing the Secret of an earlier name";
-        let live = api
-            .get_opt(&earlier.name)
-            .await
-            .map_err(ReconcileError::kube(doing))?;
-        let ours = live.filter(|live| secret::is_ours(live, &pass.observed.resource));
-        if let Some(live) = ours {
-            let parameters = DeleteParams::default().preconditions(Preconditions {
-                uid: live.uid(),
-                resource_version: None,
-            });
-            match api.delete(&earlier.name, &parameters).await {
-                Ok(_) => tracing::info!(secret = earlier.name, "removed the Secret of an earlier name"),
-                Err(kube::Error::Api(status)) if status.is_not_found() => {}
-                Err(error) => return Err(ReconcileError::kube(doing)(error)),
-            }
+        let live = api.get_opt(name).await.map_err(ReconcileError::kube(doing))?;
+        let Some(live) = live.filter(|live| to_go(live, &pass.observed.resource)) else {
+            return Ok(());
+        };
+        let parameters = DeleteParams::default().preconditions(Preconditions {
+            uid: live.uid(),
+            resource_version: None,
+        });
+        match api.delete(name, &parameters).await {
+            Ok(_) => tracing::info!(secret = name, "removed the Secret of an earlier name"),
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            Err(error) => return Err(ReconcileError::kube(doing)(error)),
         }
-        Ok(Ok(Evidence::SecretRetired))
+        Ok(())
     }
 }
 

@@ -52,6 +52,7 @@ impl ClientApplications {
                 .claim(&resource.namespace, &resource.name, &spec.secret.name, holds),
             Some(_) => None,
         };
+        let strays = self.strays(&object, &resource, &status);
         let application_rival = self.application_rival(&object, &resource, &status);
         let observed = Observed {
             resource,
@@ -61,6 +62,7 @@ impl ClientApplications {
             secret,
             rival,
             application_rival,
+            strays,
             learned: Learned::default(),
             failure: None,
             earlier_failures,
@@ -72,6 +74,23 @@ impl ClientApplications {
             observed,
             connection,
         }))
+    }
+
+    /// Secrets that were written for this resource under names that nothing speaks of any more.
+    fn strays(
+        &self,
+        object: &ClientApplication,
+        resource: &Facts,
+        status: &ClientApplicationStatus,
+    ) -> Vec<String> {
+        let recorded = status.secret.as_ref().map(|recorded| &recorded.name);
+        self.secrets
+            .written_for(&resource.uid)
+            .into_iter()
+            .filter(|(namespace, _)| *namespace == resource.namespace)
+            .map(|(_, name)| name)
+            .filter(|name| *name != object.spec.secret.name && Some(name) != recorded)
+            .collect()
     }
 
     /// Who else has the application that the spec names. Settled here, since of two resources that look at an

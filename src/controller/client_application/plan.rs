@@ -519,9 +519,12 @@ fn maintain(
     }
     match &observed.status.secret {
         Some(earlier) if earlier.name != observed.spec.secret.name && !observed.learned.retired => {
-            Next::Do(Step::RetireSecret(earlier.clone()))
+            Next::Do(Step::RetireSecret(earlier.name.clone()))
         }
-        _ => Next::Done,
+        _ => match observed.strays.first() {
+            Some(stray) => Next::Do(Step::RetireStray(stray.clone())),
+            None => Next::Done,
+        },
     }
 }
 

@@ -12,8 +12,8 @@ use super::state::{Resource as Facts, SecretContent, SecretView};
 use crate::api::ClientApplication;
 use crate::api::client_application::PublishedSecret;
 use crate::api::names::{
-    CONTENT_DIGEST_ANNOTATION, CREDENTIALS_SECRET_TYPE, MANAGED_BY, MANAGED_BY_LABEL, OWNER_ANNOTATION,
-    OWNER_UID_ANNOTATION,
+    CONTENT_DIGEST_ANNOTATION, CREDENTIALS_SECRET_TYPE, FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL,
+    OWNER_ANNOTATION, OWNER_UID_ANNOTATION,
 };
 use crate::api::secret::{SecretTemplate, SecretType};
 use crate::credential::secret_content::{self, ApplicationCredentials, KeyNames, digest, entries};
@@ -85,6 +85,14 @@ pub(super) fn is_ours(live: &Secret, resource: &Facts) -> bool {
             .iter()
             .any(|reference| reference.controller == Some(true) && reference.uid == resource.uid),
     }
+}
+
+/// Whether Keywright itself wrote a Secret for this resource, and nobody made a copy of one.
+pub(super) fn is_written_by_us(live: &Secret, resource: &Facts) -> bool {
+    let applied = live.managed_fields().iter().any(|entry| {
+        entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.operation.as_deref() == Some("Apply")
+    });
+    applied && is_ours(live, resource)
 }
 
 /// What the status records of a Secret of this form that holds this address.

@@ -168,6 +168,7 @@ impl World {
             secret,
             rival: None,
             application_rival: None,
+            strays: Vec::new(),
             learned: Learned::default(),
             failure: None,
             earlier_failures: self.failures,
@@ -403,6 +404,7 @@ impl World {
             }
             Step::Probe(_) => Evidence::Probed(Ok(KeyVerdict::Accepted)),
             Step::RetireSecret(_) => Evidence::SecretRetired,
+            Step::RetireStray(name) => Evidence::StrayRetired(name),
             Step::RemoveFinalizer { .. } => {
                 self.has_finalizer = false;
                 self.ended = true;

@@ -21,6 +21,9 @@ pub struct Observed {
     pub provider: ProviderView,
     /// The Secret with the name that the spec gives.
     pub secret: SecretView,
+    /// Other Secrets of the namespace that say they were written for this resource, besides the one that the
+    /// spec names and the one that is recorded: a process that was killed may have left one.
+    pub strays: Vec<String>,
     /// An older resource of the namespace that claims the same Secret.
     pub rival: Option<String>,
     /// The resource, perhaps of another namespace, that has the application which this one is to adopt.
@@ -248,8 +251,10 @@ pub enum Step {
     WriteSecret(Box<Application>),
     /// Ask the identity API whether it accepts this key.
     Probe(SecretString),
-    /// Remove the Secret that was written under an earlier name.
-    RetireSecret(PublishedSecret),
+    /// Remove the Secret that was written under this earlier name.
+    RetireSecret(String),
+    /// Remove a Secret of this name if Keywright wrote it, which no status recorded.
+    RetireStray(String),
     /// Take the mark off the application.
     Release(String, ApplicationMetadata),
     /// Take the finalizer off the resource, which ends it.
@@ -272,6 +277,7 @@ pub enum StepKind {
     WriteSecret,
     Probe,
     RetireSecret,
+    RetireStray,
     Release,
     RemoveFinalizer,
 }
@@ -290,6 +296,7 @@ impl Step {
             Self::WriteSecret(_) => StepKind::WriteSecret,
             Self::Probe(_) => StepKind::Probe,
             Self::RetireSecret(_) => StepKind::RetireSecret,
+            Self::RetireStray(_) => StepKind::RetireStray,
             Self::Release(..) => StepKind::Release,
             Self::RemoveFinalizer { .. } => StepKind::RemoveFinalizer,
         }
@@ -332,6 +339,8 @@ pub enum Evidence {
     Probed(Result<KeyVerdict, CallError>),
     /// The earlier Secret is gone.
     SecretRetired,
+    /// No Secret of this name that Keywright wrote is left.
+    StrayRetired(String),
     /// The mark is off.
     Released,
     /// The resource has ended.
@@ -370,6 +379,7 @@ impl Observed {
             Evidence::SecretRefused { message } => self.learned.secret_refused = Some(message),
             Evidence::Probed(verdict) => self.learned.verdict = Some(verdict),
             Evidence::SecretRetired => self.learned.retired = true,
+            Evidence::StrayRetired(name) => self.strays.retain(|stray| *stray != name),
             Evidence::Released => self.learned.released = true,
             Evidence::FinalizerRemoved => self.resource.has_finalizer = false,
         }

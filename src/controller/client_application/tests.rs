@@ -10,8 +10,8 @@ use super::desired;
 use super::plan::{Plan, Policy, plan};
 use super::secret;
 use super::state::{
-    Failure, Learned, Observed, ProviderView, Resource, Search, SecretContent, SecretView, Step, StepKind,
-    UsableProvider,
+    Evidence, Failure, Learned, Observed, ProviderView, Resource, Search, SecretContent, SecretView, Step,
+    StepKind, UsableProvider,
 };
 use crate::api::client_application::{ClientApplicationStatus, PendingCreation, PublishedSecret};
 use crate::api::conditions;
@@ -68,6 +68,7 @@ fn new_resource(spec: Value) -> Observed {
         secret: SecretView::Absent,
         rival: None,
         application_rival: None,
+        strays: Vec::new(),
         learned: Learned::default(),
         failure: None,
         earlier_failures: 0,
@@ -829,6 +830,28 @@ fn a_suspended_resource_does_nothing_and_says_so() {
     );
     ready(&planned, "True");
     assert_eq!(planned.wake, None);
+}
+
+#[test]
+fn a_secret_of_a_name_that_was_never_recorded_goes_once_the_right_one_is_there() {
+    let mut observed = with_accepted_key();
+    observed.strays = vec!["stray".into()];
+    let step = plan(&observed, &POLICY, now()).step;
+    assert!(
+        matches!(&step, Some(Step::RetireStray(name)) if name == "stray"),
+        "{step:?}"
+    );
+
+    let mut without = observed.clone();
+    without.secret = SecretView::Absent;
+    let step = plan(&without, &POLICY, now()).step;
+    assert!(
+        matches!(step, Some(Step::Read(_))),
+        "first the right one: {step:?}"
+    );
+
+    observed.absorb(Evidence::StrayRetired("stray".into()));
+    assert!(plan(&observed, &POLICY, now()).step.is_none());
 }
 
 #[test]
