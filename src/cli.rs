@@ -105,8 +105,9 @@ struct PaceArgs {
     /// How long one call to an identity API may take
     #[arg(long, env = "KEYWRIGHT_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration, value_name = "DURATION")]
     request_timeout: Duration,
-    /// How long a creation whose outcome is unknown may still take effect; no other is tried before
-    #[arg(long, env = "KEYWRIGHT_CREATION_SETTLE_TIME", default_value = "60s", value_parser = duration, value_name = "DURATION")]
+    /// How long a creation whose outcome is unknown may still take effect; no other is tried before. At least three
+    /// times the request timeout
+    #[arg(long, env = "KEYWRIGHT_CREATION_SETTLE_TIME", default_value = "90s", value_parser = duration, value_name = "DURATION")]
     creation_settle_time: Duration,
     /// How long a deletion waits for the identity API before the application is left as it is
     #[arg(long, env = "KEYWRIGHT_RELEASE_TIMEOUT", default_value = "2m", value_parser = duration, value_name = "DURATION")]
@@ -229,10 +230,16 @@ fn config(args: RunArgs) -> Result<Config, String> {
         log_format,
         log_filter,
     } = telemetry;
-    if creation_settle_time < request_timeout.saturating_mul(2) {
+    // With a token in hand a creation is one call; the second covers a login on the way, and what takes longer is
+    // cut off.
+    let creation_deadline = request_timeout.saturating_mul(2);
+    // As long as a call may take, the identity API may go on with a request that nobody waits for any more.
+    let settled = creation_deadline.saturating_add(request_timeout);
+    if creation_settle_time < settled {
         return Err(format!(
-            "--creation-settle-time {creation_settle_time:?}: must be at least twice --request-timeout ({request_timeout:?}), \
-             since a creation may take effect that long after it was begun"
+            "--creation-settle-time {creation_settle_time:?}: must be at least {settled:?}, three times --request-timeout \
+             ({request_timeout:?}): a login and a creation may take that time each, and the identity API may go on that \
+             long with a creation that was given up"
         ));
     }
     let timings = Timings::new(lease_duration, lease_renew_deadline, lease_retry_period);
@@ -247,6 +254,7 @@ fn config(args: RunArgs) -> Result<Config, String> {
         policy: Policy {
             drift_interval,
             creation_settle_time,
+            creation_deadline,
             release_timeout,
             backoff: Backoff {
                 first: Duration::from_secs(1).min(longest_backoff),
@@ -380,12 +388,16 @@ mod tests {
     }
 
     #[test]
-    fn a_creation_has_settled_only_after_its_request_has_timed_out() {
-        let refused = settings(&["--request-timeout", "5m"]).unwrap_err();
+    fn a_creation_has_settled_only_after_the_longest_chain_of_its_calls() {
+        let refused = settings(&["--request-timeout", "31s"]).unwrap_err();
         assert!(
-            refused.contains("--creation-settle-time 60s: must be at least twice --request-timeout (300s)"),
+            refused.contains(
+                "--creation-settle-time 90s: must be at least 93s, three times --request-timeout (31s)"
+            ),
             "{refused}"
         );
+        let policy = settings(&["--request-timeout", "30s"]).unwrap().policy;
+        assert_eq!(policy.creation_deadline, Duration::from_secs(60));
     }
 
     #[test]

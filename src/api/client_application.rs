@@ -123,6 +123,10 @@ pub struct ClientApplicationSpec {
     /// resource's name, and the name is left alone from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
+    #[x_kube(validation = rule(
+        "self == self.trim()",
+        "displayName may not begin or end with white space, which Didit takes off",
+    ))]
     pub display_name: Option<String>,
 
     /// Settings of the application at Didit. A field that is set is kept as it stands here; a field that is
@@ -231,6 +235,10 @@ pub struct DiditApplication {
         "!self.contains('[keywright ')",
         "description may not contain \"[keywright \": that begins the ownership mark, which Keywright writes itself",
     ))]
+    #[x_kube(validation = rule(
+        "self == self.trim()",
+        "description may not begin or end with white space, which Didit takes off",
+    ))]
     pub description: Option<String>,
 
     /// Where Didit keeps the application's data, for example `eu`. Fixed when the application is made: it
@@ -338,7 +346,7 @@ pub struct PendingCreation {
     pub display_name: String,
     /// The organization it is made in.
     pub organization_id: String,
-    /// When the intent was recorded.
+    /// When the intent was recorded, or, where the call that makes it came back without an outcome, when it did.
     pub recorded_time: Time,
 }
 
@@ -352,8 +360,8 @@ pub struct PublishedSecret {
     pub uid: String,
     /// Its resource version when it was last written or found intact.
     pub resource_version: String,
-    /// Generation of this resource whose `secret` block it was written from.
-    pub generation: i64,
+    /// Digest of the `secret` block that it was written from, without its name.
+    pub form: String,
     /// Digest of its content as Keywright wrote it.
     pub content_digest: String,
     /// The address of the API in it.

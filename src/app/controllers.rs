@@ -260,7 +260,8 @@ impl Work {
             let place = match change {
                 Change::Present(secret) => (secret.namespace().unwrap_or_default(), secret.name_any()),
                 Change::Absent { namespace, name } => (namespace.to_owned(), name.to_owned()),
-                Change::Synced => return,
+                // Whoever has a Secret of an earlier name learns of it only now.
+                Change::Synced => return shared.wake_all(shared.applications.all()),
             };
             shared.wake_all(shared.applications.claimants(&place.0, &place.1));
             for key in shared.providers.readers(&place.0, &place.1) {

@@ -1,7 +1,7 @@
 //! What is worth keeping of every Secret in the cluster: a few words for those that Keywright wrote, nothing
 //! for the others.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
@@ -22,10 +22,20 @@ pub struct SecretFacts {
     pub owner_uid: String,
 }
 
+/// Namespace and name.
+type Place = (String, String);
+
 /// The Secrets that Keywright wrote, by namespace and name.
 #[derive(Debug, Default)]
 pub struct SecretIndex {
-    secrets: Mutex<HashMap<(String, String), SecretFacts>>,
+    maps: Mutex<Maps>,
+}
+
+#[derive(Debug, Default)]
+struct Maps {
+    secrets: HashMap<Place, SecretFacts>,
+    /// By the UID of the owner.
+    owned: HashMap<String, BTreeSet<Place>>,
 }
 
 impl SecretIndex {
@@ -34,13 +44,11 @@ impl SecretIndex {
         match change {
             Change::Present(secret) => {
                 let place = (secret.namespace().unwrap_or_default(), secret.name_any());
-                match facts(secret) {
-                    Some(facts) => self.lock().insert(place, facts),
-                    None => self.lock().remove(&place),
-                };
+                self.lock().replace(place, facts(secret));
             }
             Change::Absent { namespace, name } => {
-                self.lock().remove(&((*namespace).to_owned(), (*name).to_owned()));
+                self.lock()
+                    .replace(((*namespace).to_owned(), (*name).to_owned()), None);
             }
             Change::Synced => {}
         }
@@ -48,11 +56,39 @@ impl SecretIndex {
 
     /// The Secret, if Keywright wrote it and the watch has seen it.
     pub fn get(&self, namespace: &str, name: &str) -> Option<SecretFacts> {
-        self.lock().get(&(namespace.to_owned(), name.to_owned())).cloned()
+        let place = (namespace.to_owned(), name.to_owned());
+        self.lock().secrets.get(&place).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), SecretFacts>> {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Namespaces and names of the Secrets that say they were written for the resource with this UID. A copy that
+    /// somebody made says so too.
+    pub fn written_for(&self, owner_uid: &str) -> Vec<(String, String)> {
+        let maps = self.lock();
+        maps.owned.get(owner_uid).into_iter().flatten().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Maps> {
+        self.maps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Maps {
+    fn replace(&mut self, place: Place, facts: Option<SecretFacts>) {
+        if let Some(before) = self.secrets.remove(&place)
+            && let Some(owned) = self.owned.get_mut(&before.owner_uid)
+        {
+            owned.remove(&place);
+            if owned.is_empty() {
+                self.owned.remove(&before.owner_uid);
+            }
+        }
+        if let Some(facts) = facts {
+            self.owned
+                .entry(facts.owner_uid.clone())
+                .or_default()
+                .insert(place.clone());
+            self.secrets.insert(place, facts);
+        }
     }
 }
 
@@ -100,6 +136,36 @@ mod tests {
             name: "payments",
         });
         assert_eq!(index.get("shop", "payments"), None);
+    }
+
+    #[test]
+    fn an_owner_knows_the_secrets_that_were_written_for_it() {
+        let index = SecretIndex::default();
+        let mut another = secret(true);
+        another.metadata.name = Some("another".into());
+        index.observe(&Change::Present(&secret(true)));
+        index.observe(&Change::Present(&another));
+        let names = |owner| -> Vec<String> {
+            index
+                .written_for(owner)
+                .into_iter()
+                .map(|(_, name)| name)
+                .collect()
+        };
+        assert_eq!(names("owner"), ["another", "payments"]);
+        assert!(names("somebody").is_empty());
+
+        another
+            .annotations_mut()
+            .insert(OWNER_UID_ANNOTATION.into(), "somebody".into());
+        index.observe(&Change::Present(&another));
+        assert_eq!(names("owner"), ["payments"]);
+        assert_eq!(names("somebody"), ["another"]);
+        index.observe(&Change::Absent {
+            namespace: "shop",
+            name: "payments",
+        });
+        assert!(names("owner").is_empty());
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use keywright::api::ClientApplication;
 use keywright::api::client_application::Origin;
+use keywright::api::conditions;
 use keywright_sandbox::{ApplicationEdit, Config, NewAccount, Operation};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{EMAIL, PASSWORD, World, client_application, entries};
+use crate::harness::{EMAIL, PASSWORD, PATIENCE, World, client_application, entries, eventually};
 
 /// A world with an application that somebody has made by hand, and its id.
 async fn with_application(name: &str) -> (World, Uuid) {
@@ -75,8 +76,8 @@ async fn an_adopted_application_changes_only_where_the_resource_says_so() {
 }
 
 #[tokio::test]
-async fn an_application_that_another_resource_holds_is_not_adopted() {
-    let (world, id) = with_application("held").await;
+async fn an_application_that_another_resource_has_is_not_adopted_until_that_is_gone() {
+    let (world, id) = with_application("claimed").await;
     let _operator = world.operator();
     world.apply_provider().await;
     world.apply(adopting("first", id)).await;
@@ -84,17 +85,84 @@ async fn an_application_that_another_resource_holds_is_not_adopted() {
     let before = world.sandbox.applications();
 
     world.apply(adopting("second", id)).await;
-    let said = world
-        .until::<ClientApplication>("second", ("Provisioned", "False", "ApplicationHeld"))
-        .await;
-    let expected = format!("application {id} is held by ClientApplication first. Delete that resource");
-    assert!(said.message.starts_with(&expected), "{}", said.message);
+    let claimed = ("Provisioned", "False", "ApplicationClaimed");
+    let said = world.until::<ClientApplication>("second", claimed).await;
+    assert_eq!(
+        said.message,
+        format!(
+            "spec.adopt.applicationId: application {id} is claimed by ClientApplication first. Delete that resource, or \
+             adopt another application in a new one"
+        )
+    );
     let ready = world.condition::<ClientApplication>("second", "Ready").await;
     assert_eq!(
         (ready.status.as_str(), ready.reason.as_str()),
-        ("False", "ApplicationHeld")
+        ("False", "ApplicationClaimed")
     );
     assert!(world.secret("second-didit").await.is_none());
+    assert_eq!(world.sandbox.applications(), before);
+
+    world.delete::<ClientApplication>("first").await;
+    world.until_published("second").await;
+    assert!(
+        world.sandbox.applications()[0]
+            .description
+            .as_ref()
+            .is_some_and(|description| description.contains(" name=second ")),
+        "the mark is that of the second"
+    );
+}
+
+#[tokio::test]
+async fn of_two_that_want_one_application_at_once_only_one_touches_it() {
+    let (world, id) = with_application("at-once").await;
+    world.apply(adopting("first", id)).await;
+    world.apply(adopting("second", id)).await;
+    world.apply_provider().await;
+    let _operator = world.operator();
+    let reasons = eventually("one has it and the other does not", PATIENCE, async || {
+        let mut reasons = Vec::new();
+        for name in ["first", "second"] {
+            let status = world.application(name).await.status.unwrap_or_default();
+            let ready = conditions::find(&status.conditions, "Ready").cloned();
+            reasons.push(ready.map(|ready| ready.reason).unwrap_or_default());
+        }
+        reasons.sort();
+        let settled = reasons
+            .iter()
+            .all(|reason| reason == "Published" || reason == "ApplicationClaimed");
+        if settled {
+            Ok(reasons)
+        } else {
+            Err(format!("{reasons:?}"))
+        }
+    })
+    .await;
+    assert_eq!(reasons, ["ApplicationClaimed", "Published"]);
+    assert_eq!(world.sandbox.count(Operation::UpdateApplication), 1);
+}
+
+#[tokio::test]
+async fn an_application_that_a_resource_of_another_cluster_holds_is_not_adopted() {
+    let (world, id) = with_application("held").await;
+    let theirs = ApplicationEdit {
+        description: Some(
+            "Made by hand\n[keywright cluster=theirs namespace=shop name=payments uid=1]".to_owned(),
+        ),
+        ..ApplicationEdit::default()
+    };
+    world.sandbox.edit_application(id, theirs).unwrap();
+    let before = world.sandbox.applications();
+    let _operator = world.operator();
+    world.apply_provider().await;
+    world.apply(adopting("payments", id)).await;
+    let said = world
+        .until::<ClientApplication>("payments", ("Provisioned", "False", "ApplicationHeld"))
+        .await;
+    let expected =
+        format!("application {id} is held by a ClientApplication of another namespace or cluster. Delete");
+    assert!(said.message.starts_with(&expected), "{}", said.message);
+    assert!(world.secret("payments-didit").await.is_none());
     assert_eq!(world.sandbox.applications(), before);
 }
 

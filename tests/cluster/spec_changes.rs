@@ -22,6 +22,7 @@ async fn a_changed_spec_changes_the_application() {
     world.until_published("payments").await;
     let made = world.sandbox.applications().remove(0);
     assert_eq!(made.name, "payments");
+    let written = world.secret("payments-didit").await.unwrap();
 
     let uris = ["https://pay.corp.example.net/a", "https://pay.corp.example.net/b"];
     let spec = json!({"displayName": "payments-prod", "didit": {"redirectUris": uris, "description": "Two"}});
@@ -39,6 +40,11 @@ async fn a_changed_spec_changes_the_application() {
     );
     assert_eq!(world.sandbox.count(Operation::CreateApplication), 1);
     assert_eq!(world.sandbox.count(Operation::UpdateApplication), 1);
+    assert_eq!(
+        world.secret("payments-didit").await.unwrap(),
+        written,
+        "nothing of this concerns the Secret"
+    );
 }
 
 #[tokio::test]
@@ -66,6 +72,41 @@ async fn another_secret_name_moves_the_secret() {
     let status = world.application("payments").await.status.unwrap();
     assert_eq!(status.secret.map(|secret| secret.name).as_deref(), Some("two"));
     assert_eq!(world.sandbox.applications().len(), 1);
+}
+
+#[tokio::test]
+async fn a_secret_whose_name_was_never_recorded_is_removed_and_a_copy_is_not() {
+    let world = World::new("stray").await;
+    let mut operator = world.operator();
+    world.apply_provider().await;
+    world.apply(client_application("payments", json!({}))).await;
+    world.until_published("payments").await;
+    let written = world.secret("payments-didit").await.unwrap();
+    operator.kill().await;
+
+    let named = |name: &str| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": name,
+                "labels": written.labels(),
+                "annotations": written.annotations(),
+                "ownerReferences": written.owner_references(),
+            },
+            "data": written.data,
+        })
+    };
+    // What a process leaves that is killed after it wrote the Secret and before it recorded that.
+    world.apply_as("keywright", named("stray")).await.unwrap();
+    world.apply_as("user", named("copy")).await.unwrap();
+    operator.start_again();
+    world.until_gone::<Secret>("stray").await;
+    assert!(world.secret("copy").await.is_some());
+    assert_eq!(
+        entries(&world.secret("payments-didit").await.unwrap()),
+        entries(&written)
+    );
 }
 
 #[tokio::test]

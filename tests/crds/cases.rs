@@ -127,6 +127,16 @@ fn applications() -> Vec<Case> {
             json!({"displayName": ""}),
             BySchema("spec.displayName"),
         ),
+        case(
+            "a display name with a space at its end",
+            json!({"displayName": "payments "}),
+            ByRule("displayName may not begin or end with white space"),
+        ),
+        case(
+            "a display name with a space inside",
+            json!({"displayName": "Payments of the shop"}),
+            Accepted,
+        ),
         case("Retain", json!({"deletionPolicy": "Retain"}), Accepted),
         case(
             "Delete, which Didit cannot do",
@@ -184,6 +194,16 @@ fn applications() -> Vec<Case> {
             "a redirect URI with a fragment",
             json!({"redirectUris": ["https://a.example/#x"]}),
             ByRule("redirectUris must be absolute URIs without a fragment"),
+        ),
+        didit(
+            "a description that ends with a line break",
+            json!({"description": "Checkout\n"}),
+            ByRule("description may not begin or end with white space"),
+        ),
+        didit(
+            "a description of two lines",
+            json!({"description": "Checkout\nof the shop"}),
+            Accepted,
         ),
         didit(
             "a description that poses as a mark",

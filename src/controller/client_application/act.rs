@@ -2,26 +2,26 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::events::EventType;
 use kube::{Api, Resource, ResourceExt};
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::ClientApplications;
+use super::calls::{absent_as_none, create, find_marked};
 use super::desired;
 use super::observe::Pass;
+use super::refusal;
 use super::secret;
-use super::state::{Evidence, Resource as Facts, Search, SecretView, Step};
+use super::state::{Evidence, Resource as Facts, SecretView, Step};
 use crate::api::ClientApplication;
-use crate::api::client_application::{ClientApplicationStatus, PublishedSecret};
+use crate::api::client_application::ClientApplicationStatus;
 use crate::api::names::{FIELD_MANAGER, RELEASE_FINALIZER};
 use crate::controller::ReconcileError;
 use crate::credential::secret_content::application::ApplicationCredentials;
-use crate::identity::mark::{self, Mark};
-use crate::identity::{Application, ApplicationSummary, CallError, ErrorKind, IdentityApi};
+use crate::identity::{Application, CallError, ErrorKind};
 use crate::kube_ext::finalizer;
 
 /// The identity API's side of an outcome; the Kubernetes API's side is a [`ReconcileError`].
@@ -45,21 +45,29 @@ impl ClientApplications {
                 self.record(pass, &status).await?;
                 Ok(Ok(Evidence::StatusRecorded(Box::new(status))))
             }
-            (Step::RetireSecret(earlier), _) => self.retire_secret(pass, &earlier).await,
+            (Step::RetireSecret(name), _) => {
+                self.retire(pass, &name, secret::is_ours).await?;
+                Ok(Ok(Evidence::SecretRetired))
+            }
+            (Step::RetireStray(name), _) => {
+                self.retire(pass, &name, secret::is_written_by_us).await?;
+                Ok(Ok(Evidence::StrayRetired(name)))
+            }
             (Step::RemoveFinalizer { left_behind }, _) => {
                 self.remove_finalizer(pass, left_behind.as_deref()).await
             }
             (Step::WriteSecret(application), Some(_)) => self.write_secret(pass, &application).await,
-            (Step::FindMarked { display_name }, Some(api)) => {
-                let found = find_marked(api.as_ref(), &pass.observed.resource.mark(), &display_name).await;
-                Ok(found.map(Evidence::Searched))
+            (Step::FindMarked(candidates), Some(api)) => {
+                let began = Timestamp::now();
+                let found = find_marked(api.as_ref(), &pass.observed.resource.mark(), &candidates).await;
+                Ok(found.map(|found| Evidence::Searched { found, began }))
             }
-            (Step::Create(metadata), Some(api)) => {
-                Ok(api.create_application(&metadata).await.map(|application| {
+            (Step::Create { metadata, deadline }, Some(api)) => Ok(create(api.as_ref(), &metadata, deadline)
+                .await
+                .map(|application| {
                     tracing::info!(application = application.id, "made an application");
                     Evidence::Created(application)
-                }))
-            }
+                })),
             (Step::Read(id), Some(api)) => {
                 Ok(absent_as_none(api.read_application(&id).await).map(Evidence::Read))
             }
@@ -164,11 +172,14 @@ impl ClientApplications {
             .await
         {
             Ok(written) => written,
-            Err(kube::Error::Api(refusal)) if [400, 403, 413, 422].contains(&refusal.code) => {
-                let message = fit_to_show(&refusal.message, &credentials.api_key);
+            Err(kube::Error::Api(answer)) if [400, 403, 413, 422].contains(&answer.code) => {
+                let message = refusal::fit_to_show(&answer.message, &credentials.api_key);
                 return Ok(Ok(Evidence::SecretRefused { message }));
             }
-            Err(error) => return Err(ReconcileError::kube("writing the Secret")(error)),
+            Err(error) => {
+                let error = refusal::scrubbed(error, &credentials.api_key);
+                return Err(ReconcileError::kube("writing the Secret")(error));
+            }
         };
         if !ours
             && written
@@ -182,31 +193,34 @@ impl ClientApplications {
         tracing::info!(secret = written.name_any(), "wrote a Secret");
         Ok(Ok(Evidence::SecretWritten(secret::published(
             &written,
-            resource,
+            &pass.observed.spec.secret,
             &credentials.api_url,
         ))))
     }
 
-    async fn retire_secret(&self, pass: &Pass, earlier: &PublishedSecret) -> Outcome {
+    /// Removes a Secret, if it is one that is `to_go`.
+    async fn retire(
+        &self,
+        pass: &Pass,
+        name: &str,
+        to_go: fn(&Secret, &Facts) -> bool,
+    ) -> Result<(), ReconcileError> {
         let api = self.secrets(pass);
         let doing = "removing the Secret of an earlier name";
-        let live = api
-            .get_opt(&earlier.name)
-            .await
-            .map_err(ReconcileError::kube(doing))?;
-        let ours = live.filter(|live| secret::is_ours(live, &pass.observed.resource));
-        if let Some(live) = ours {
-            let parameters = DeleteParams::default().preconditions(Preconditions {
-                uid: live.uid(),
-                resource_version: None,
-            });
-            match api.delete(&earlier.name, &parameters).await {
-                Ok(_) => tracing::info!(secret = earlier.name, "removed the Secret of an earlier name"),
-                Err(kube::Error::Api(status)) if status.is_not_found() => {}
-                Err(error) => return Err(ReconcileError::kube(doing)(error)),
-            }
+        let live = api.get_opt(name).await.map_err(ReconcileError::kube(doing))?;
+        let Some(live) = live.filter(|live| to_go(live, &pass.observed.resource)) else {
+            return Ok(());
+        };
+        let parameters = DeleteParams::default().preconditions(Preconditions {
+            uid: live.uid(),
+            resource_version: None,
+        });
+        match api.delete(name, &parameters).await {
+            Ok(_) => tracing::info!(secret = name, "removed the Secret of an earlier name"),
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            Err(error) => return Err(ReconcileError::kube(doing)(error)),
         }
-        Ok(Ok(Evidence::SecretRetired))
+        Ok(())
     }
 }
 
@@ -230,72 +244,11 @@ async fn withdraw_from(api: &Api<Secret>, written: &Secret, resource: &Facts) ->
     }))
 }
 
-/// Looks for the application that was made for this resource. A list may lack descriptions; then the records
-/// with the name that a lost application would have are read.
-async fn find_marked(api: &dyn IdentityApi, wanted: &Mark, display_name: &str) -> Result<Search, CallError> {
-    let mut predecessor = None;
-    for summary in api.list_applications().await? {
-        let Some(found) = mark_of(api, &summary, display_name).await? else {
-            continue;
-        };
-        if found.cluster == wanted.cluster && found.uid == wanted.uid {
-            return Ok(Search::Mine(summary.id));
-        }
-        if found.same_place(wanted) {
-            predecessor.get_or_insert(summary.id);
-        }
-    }
-    Ok(predecessor.map_or(Search::Nothing, Search::Predecessor))
-}
-
-async fn mark_of(
-    api: &dyn IdentityApi,
-    summary: &ApplicationSummary,
-    display_name: &str,
-) -> Result<Option<Mark>, CallError> {
-    if let Some(description) = &summary.description {
-        return Ok(mark::find(description));
-    }
-    if summary.name != display_name {
-        return Ok(None);
-    }
-    let record = absent_as_none(api.read_application(&summary.id).await)?;
-    Ok(record
-        .and_then(|record| record.metadata.description)
-        .as_deref()
-        .and_then(mark::find))
-}
-
 fn not_connected() -> CallError {
     let message = "the identity provider is not ready".to_owned();
     CallError {
         operation: "connect",
         kind: ErrorKind::Unavailable,
         message,
-    }
-}
-
-/// What the API server, or a webhook that it asks, says of a Secret: bounded, and without the key, in which
-/// form ever it was quoted.
-fn fit_to_show(message: &str, api_key: &SecretString) -> String {
-    let key = api_key.expose_secret();
-    let encoded = serde_json::to_value(ByteString(key.as_bytes().to_vec())).ok();
-    let encoded = encoded
-        .as_ref()
-        .and_then(serde_json::Value::as_str)
-        .unwrap_or(key);
-    let shown = message.replace(key, "***").replace(encoded, "***");
-    shown
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(300)
-        .collect()
-}
-
-fn absent_as_none<T>(outcome: Result<T, CallError>) -> Result<Option<T>, CallError> {
-    match outcome {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 use super::desired;
-use super::plan::{Halt, Next, Policy, failed, later, settles_in, unconfirmed, usable_provider};
+use super::plan::{
+    Halt, Next, Policy, Settled, failed, find_marked, later, settled, unconfirmed, usable_provider,
+};
 use super::state::{Observed, Search, Step};
 
 pub(super) fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
@@ -66,20 +68,16 @@ fn release(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
         &observed.learned.search,
     ) {
         (Some(id), _) | (None, Search::Mine(id)) => id,
-        (None, Search::NotLooked) => {
-            let display_name = observed.status.pending_creation.as_ref().map_or_else(
-                || desired::display_name(&observed.resource, &observed.spec),
-                |pending| pending.display_name.clone(),
-            );
-            return Next::Do(Step::FindMarked { display_name });
-        }
+        (None, Search::NotLooked) => return Next::Do(find_marked(observed)),
         (None, Search::Nothing | Search::Predecessor(_)) => {
-            let settling = observed
-                .status
-                .pending_creation
-                .as_ref()
-                .and_then(|pending| settles_in(pending, policy, now));
-            return settling.map_or_else(end, |wait| Next::Halt(unconfirmed(wait)));
+            let Some(pending) = &observed.status.pending_creation else {
+                return end();
+            };
+            return match settled(observed, pending, policy, now) {
+                Settled::In(wait) => Next::Halt(unconfirmed(wait)),
+                Settled::SinceTheSearch => Next::Do(find_marked(observed)),
+                Settled::BeforeTheSearch => end(),
+            };
         }
     };
     match &observed.learned.application {

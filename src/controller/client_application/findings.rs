@@ -1,5 +1,6 @@
 //! The conditions that are true of a `ClientApplication`.
 
+use super::desired;
 use super::state::{Observed, ProviderView, SecretContent, SecretView};
 use crate::api::client_application::{
     ClientApplicationStatus, KEY_ACCEPTED, Origin, PROVIDER_READY, PROVISIONED, SECRET_SYNCED, SUSPENDED,
@@ -96,55 +97,55 @@ fn provisioned(observed: &Observed, status: &ClientApplicationStatus, halted: Op
 
 fn secret(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
     let name = &observed.spec.secret.name;
-    match &observed.secret {
+    let deleted = observed.resource.deletion.is_some();
+    let idle = deleted || observed.spec.suspend == Some(true);
+    // What is valid is nothing to complain of where nothing is to be written.
+    if deleted || idle && observed.secret.is_valid() && !observed.secret.is_current() {
+        return earlier(status, SECRET_SYNCED);
+    }
+    let written = |how: &str| match idle {
+        true => String::new(),
+        false => format!(" and will be written {how}").trim_end().to_owned(),
+    };
+    let (reason, message) = match &observed.secret {
         SecretView::Ours {
             content: SecretContent::Current,
             ..
-        } => Finding::new(
-            SECRET_SYNCED,
-            Truth::True,
-            "Written",
-            format!("Secret {name} holds the credentials"),
-        ),
+        } => {
+            let message = format!("Secret {name} holds the credentials");
+            return Finding::new(SECRET_SYNCED, Truth::True, "Written", message);
+        }
         SecretView::Ours {
             content: SecretContent::Outdated,
             ..
-        } => Finding::new(
-            SECRET_SYNCED,
-            Truth::False,
+        } => (
             "SecretOutdated",
             format!(
-                "Secret {name} holds valid credentials in an earlier form and will be written as the spec wants it now"
+                "Secret {name} holds valid credentials in an earlier form{}",
+                written("as the spec wants it now")
             ),
         ),
         SecretView::Ours {
             content: SecretContent::Edited,
             ..
-        } => Finding::new(
-            SECRET_SYNCED,
-            Truth::False,
+        } => (
             "SecretEdited",
-            format!("Secret {name} was changed by somebody else and will be written again"),
+            format!("Secret {name} was changed by somebody else{}", written("again")),
         ),
-        SecretView::Absent if status.application_id.is_none() => Finding::new(
-            SECRET_SYNCED,
-            Truth::False,
+        SecretView::Absent if status.application_id.is_none() => (
             "Waiting",
             format!("Secret {name} is written once there is an application"),
         ),
-        SecretView::Absent => Finding::new(
-            SECRET_SYNCED,
-            Truth::False,
+        SecretView::Absent => (
             "SecretMissing",
-            format!("Secret {name} does not exist and will be written"),
+            format!("Secret {name} does not exist{}", written("")),
         ),
-        SecretView::Foreign { owner } => Finding::new(
-            SECRET_SYNCED,
-            Truth::False,
+        SecretView::Foreign { owner } => (
             "SecretConflict",
             format!("Secret {name} belongs to {owner} and is not touched. Choose another spec.secret.name"),
         ),
-    }
+    };
+    Finding::new(SECRET_SYNCED, Truth::False, reason, message)
 }
 
 fn key(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
@@ -165,11 +166,34 @@ fn key(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
         ),
         // No answer says nothing about the key (contract section 9.1): what was found before still stands.
         Some(Err(error)) => match earlier(status, KEY_ACCEPTED) {
-            known if known.truth != Truth::Unknown => known,
+            known if known.truth != Truth::Unknown && !has_new_key(observed) => known,
             _ => Finding::new(KEY_ACCEPTED, Truth::Unknown, "NotChecked", format!("{error}")),
         },
+        None if has_new_key(observed) => Finding::new(
+            KEY_ACCEPTED,
+            Truth::Unknown,
+            "NotChecked",
+            "the application has another key than before, which has not been tried yet",
+        ),
         None => earlier(status, KEY_ACCEPTED),
     }
+}
+
+/// Whether the application, or else the Secret, may hold another key than the one that the recorded status is
+/// about.
+pub(super) fn has_new_key(observed: &Observed) -> bool {
+    let Some(judged) = &observed.status.secret else {
+        return false;
+    };
+    let learned = observed.learned.application.as_ref();
+    let digest = match (observed.provider.usable(), learned, &observed.secret) {
+        (Some(provider), Some(application), _) => {
+            desired::content_digest(&observed.resource, &observed.spec, provider, application)
+        }
+        (_, _, SecretView::Ours { published, .. }) => Some(published.content_digest.clone()),
+        _ => return false,
+    };
+    digest.as_ref() != Some(&judged.content_digest)
 }
 
 /// Ready is about what workloads read: it stays true while the published credentials are valid, even when a

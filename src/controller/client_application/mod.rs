@@ -1,12 +1,15 @@
 //! The controller of [`ClientApplication`]: observe, plan, act, report.
 
 mod act;
+mod calls;
+mod claims;
 pub mod desired;
 mod ending;
 mod findings;
 pub mod index;
 mod observe;
 pub mod plan;
+mod refusal;
 mod report;
 mod secret;
 #[cfg(test)]

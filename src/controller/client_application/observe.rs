@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Resource, ResourceExt};
 
 use super::ClientApplications;
+use super::index::Place;
 use super::secret;
 use super::state::{
     Learned, Observed, ProviderView, Resource as Facts, SecretContent, SecretView, UsableProvider,
@@ -51,6 +52,8 @@ impl ClientApplications {
                 .claim(&resource.namespace, &resource.name, &spec.secret.name, holds),
             Some(_) => None,
         };
+        let strays = self.strays(&object, &resource, &status);
+        let application_rival = self.application_rival(&object, &resource, &status);
         let observed = Observed {
             resource,
             spec,
@@ -58,6 +61,8 @@ impl ClientApplications {
             provider,
             secret,
             rival,
+            application_rival,
+            strays,
             learned: Learned::default(),
             failure: None,
             earlier_failures,
@@ -69,6 +74,43 @@ impl ClientApplications {
             observed,
             connection,
         }))
+    }
+
+    /// Secrets that were written for this resource under names that nothing speaks of any more.
+    fn strays(
+        &self,
+        object: &ClientApplication,
+        resource: &Facts,
+        status: &ClientApplicationStatus,
+    ) -> Vec<String> {
+        let recorded = status.secret.as_ref().map(|recorded| &recorded.name);
+        self.secrets
+            .written_for(&resource.uid)
+            .into_iter()
+            .filter(|(namespace, _)| *namespace == resource.namespace)
+            .map(|(_, name)| name)
+            .filter(|name| *name != object.spec.secret.name && Some(name) != recorded)
+            .collect()
+    }
+
+    /// Who else has the application that the spec names. Settled here, since of two resources that look at an
+    /// application nobody has marked yet, both would take it.
+    fn application_rival(
+        &self,
+        object: &ClientApplication,
+        resource: &Facts,
+        status: &ClientApplicationStatus,
+    ) -> Option<Place> {
+        let wanted = object
+            .spec
+            .adopt
+            .as_ref()
+            .filter(|_| resource.deletion.is_none())?;
+        let provider = ProviderKey::of(&object.spec.provider_ref, &resource.namespace);
+        let place = (resource.namespace.clone(), resource.name.clone());
+        let holds = status.application_id.as_ref() == Some(&wanted.application_id);
+        self.applications
+            .claim_application(&place, &provider, &wanted.application_id, holds)
     }
 
     /// The resource, read anew where an outdated copy could make something happen twice.
@@ -164,7 +206,7 @@ impl ClientApplications {
             && indexed.owner_uid == resource.uid
             && indexed.uid == recorded.uid
             && indexed.resource_version == recorded.resource_version
-            && recorded.generation == resource.generation
+            && recorded.form == secret::form(&object.spec.secret)
         {
             return Ok(SecretView::Ours {
                 published: recorded.clone(),

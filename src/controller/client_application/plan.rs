@@ -10,7 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::state::{
-    Failure, Observed, ProviderView, Search, SecretContent, SecretView, Step, StepKind, UsableProvider,
+    Candidates, Failure, Observed, ProviderView, Search, SecretContent, SecretView, Step, StepKind,
+    UsableProvider,
 };
 use super::{desired, ending, findings};
 use crate::api::client_application::{
@@ -26,8 +27,11 @@ use crate::identity::{Application, ErrorKind};
 pub struct Policy {
     /// How often an application is compared with its resource when nothing calls for it sooner.
     pub drift_interval: Duration,
-    /// How long a creation whose outcome is unknown may still take effect at the identity API.
+    /// How long a creation whose outcome is unknown may still take effect at the identity API. Counts from the
+    /// recorded intent, so it is longer than `creation_deadline` by what the identity API may take on its own.
     pub creation_settle_time: Duration,
+    /// How long after the recorded intent a creation is cut off, whatever it is waiting for.
+    pub creation_deadline: Duration,
     /// How long a deletion waits for the identity API before the application is left as it is.
     pub release_timeout: Duration,
     /// Pauses after failures that pass by themselves.
@@ -108,7 +112,7 @@ pub fn plan(observed: &Observed, policy: &Policy, now: Timestamp) -> Plan {
             }
         }
         Next::Halt(halt) => {
-            let status = with_conditions(facts(observed), observed, Some(&halt.finding), now);
+            let status = with_conditions(facts(observed, now), observed, Some(&halt.finding), now);
             Plan {
                 step: None,
                 status,
@@ -302,6 +306,24 @@ fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, policy: &Poli
             policy.denied_pause,
         ));
     }
+    if let Some((namespace, name)) = &observed.application_rival {
+        // Names of other namespaces are not for this one to know.
+        let who = if *namespace == observed.resource.namespace {
+            format!("ClientApplication {name}")
+        } else {
+            "a ClientApplication of another namespace".to_owned()
+        };
+        let message = format!(
+            "spec.adopt.applicationId: application {id} is claimed by {who}. Delete that resource, or adopt another application in a new one"
+        );
+        return Next::Halt(halt(
+            PROVISIONED,
+            Truth::False,
+            "ApplicationClaimed",
+            message,
+            policy.denied_pause,
+        ));
+    }
     if observed.learned.gone {
         let message = format!(
             "spec.adopt.applicationId: the account sees no application {id} in its organization. Correct it in a new resource"
@@ -331,10 +353,6 @@ fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, policy: &Poli
 /// Make an application, unless one is found that an earlier, interrupted pass has made.
 fn create(observed: &Observed, provider: &UsableProvider, policy: &Policy, now: Timestamp) -> Next {
     let pending = observed.status.pending_creation.as_ref();
-    let display_name = pending.map_or_else(
-        || desired::display_name(&observed.resource, &observed.spec),
-        |pending| pending.display_name.clone(),
-    );
     if let Some(application) = &observed.learned.application {
         return Next::Record(Box::new(provisioned(
             observed,
@@ -344,7 +362,7 @@ fn create(observed: &Observed, provider: &UsableProvider, policy: &Policy, now: 
         )));
     }
     match &observed.learned.search {
-        Search::NotLooked => Next::Do(Step::FindMarked { display_name }),
+        Search::NotLooked => Next::Do(find_marked(observed)),
         Search::Mine(id) => Next::Do(Step::Read(id.clone())),
         Search::Predecessor(id) => Next::Halt(halt(
             PROVISIONED,
@@ -357,30 +375,84 @@ fn create(observed: &Observed, provider: &UsableProvider, policy: &Policy, now: 
             ),
             policy.denied_pause,
         )),
-        Search::Nothing if observed.learned.intent_recorded => Next::Do(Step::Create(
-            desired::new_application(&observed.resource, &observed.spec, &display_name),
-        )),
-        Search::Nothing => match pending.and_then(|pending| settles_in(pending, policy, now)) {
-            Some(wait) => Next::Halt(unconfirmed(wait)),
-            None => Next::Record(Box::new(ClientApplicationStatus {
-                pending_creation: Some(PendingCreation {
-                    // Anew, since the name may have been corrected meanwhile.
-                    display_name: desired::display_name(&observed.resource, &observed.spec),
-                    organization_id: provider.organization_id.clone(),
-                    recorded_time: Time(whole_seconds(now)),
-                }),
-                ..facts(observed)
-            })),
+        Search::Nothing => match pending {
+            Some(pending) if observed.learned.intent_recorded => {
+                let deadline = later(pending.recorded_time.0, policy.creation_deadline);
+                if later(now, policy.creation_deadline / 2) > deadline {
+                    // Recording it took so long that hardly any time is left for the call.
+                    return record_intent(observed, provider, now);
+                }
+                Next::Do(Step::Create {
+                    metadata: desired::new_application(
+                        &observed.resource,
+                        &observed.spec,
+                        &pending.display_name,
+                    ),
+                    deadline,
+                })
+            }
+            Some(pending) => match settled(observed, pending, policy, now) {
+                Settled::In(wait) => Next::Halt(unconfirmed(wait)),
+                Settled::SinceTheSearch => Next::Do(find_marked(observed)),
+                // Nothing came of the earlier intent, and now there is an application to take instead.
+                Settled::BeforeTheSearch if observed.spec.adopt.is_some() => {
+                    Next::Record(Box::new(ClientApplicationStatus {
+                        pending_creation: None,
+                        ..facts(observed, now)
+                    }))
+                }
+                Settled::BeforeTheSearch => record_intent(observed, provider, now),
+            },
+            None => record_intent(observed, provider, now),
         },
     }
 }
 
-/// How long a creation that was begun before this pass may still take effect.
-pub(super) fn settles_in(pending: &PendingCreation, policy: &Policy, now: Timestamp) -> Option<Duration> {
+/// Looks for what an earlier pass may have made. While the outcome of a creation is not known that is worth a look
+/// at every record.
+pub(super) fn find_marked(observed: &Observed) -> Step {
+    Step::FindMarked(match observed.status.pending_creation {
+        Some(_) => Candidates::All,
+        None => Candidates::Named(desired::display_name(&observed.resource, &observed.spec)),
+    })
+}
+
+fn record_intent(observed: &Observed, provider: &UsableProvider, now: Timestamp) -> Next {
+    Next::Record(Box::new(ClientApplicationStatus {
+        pending_creation: Some(PendingCreation {
+            // Anew, since the name may have been corrected meanwhile.
+            display_name: desired::display_name(&observed.resource, &observed.spec),
+            organization_id: provider.organization_id.clone(),
+            recorded_time: Time(whole_seconds(now)),
+        }),
+        ..facts(observed, now)
+    }))
+}
+
+/// When a creation of unknown outcome can no longer take effect, and whether the search has to be believed.
+pub(super) enum Settled {
+    /// After this time.
+    In(Duration),
+    /// By now; the search began before, and may have missed it.
+    SinceTheSearch,
+    /// Before the search began.
+    BeforeTheSearch,
+}
+
+/// Whether a creation that was begun before this pass may still take effect. The intent is recorded again when
+/// the call is given up, so that this counts from then; a process that was killed has said nothing.
+pub(super) fn settled(
+    observed: &Observed,
+    pending: &PendingCreation,
+    policy: &Policy,
+    now: Timestamp,
+) -> Settled {
     let settled = later(pending.recorded_time.0, policy.creation_settle_time);
-    Duration::try_from(settled.duration_since(now))
-        .ok()
-        .filter(|wait| !wait.is_zero())
+    match Duration::try_from(settled.duration_since(now)) {
+        Ok(wait) if !wait.is_zero() => Settled::In(wait),
+        _ if observed.learned.search_began.is_some_and(|began| began < settled) => Settled::SinceTheSearch,
+        _ => Settled::BeforeTheSearch,
+    }
 }
 
 pub(super) fn unconfirmed(wait: Duration) -> Halt {
@@ -447,9 +519,12 @@ fn maintain(
     }
     match &observed.status.secret {
         Some(earlier) if earlier.name != observed.spec.secret.name && !observed.learned.retired => {
-            Next::Do(Step::RetireSecret(earlier.clone()))
+            Next::Do(Step::RetireSecret(earlier.name.clone()))
         }
-        _ => Next::Done,
+        _ => match observed.strays.first() {
+            Some(stray) => Next::Do(Step::RetireStray(stray.clone())),
+            None => Next::Done,
+        },
     }
 }
 
@@ -517,6 +592,8 @@ fn must_read(observed: &Observed, provider: &UsableProvider, policy: &Policy, no
             &observed.secret,
             SecretView::Ours { published, content: SecretContent::Current } if published.api_url == provider.api_url
         )
+        // A process that was killed after it wrote another key has not tried it.
+        || findings::has_new_key(observed)
         || until_check(status, observed, policy, now).is_zero()
 }
 
@@ -619,7 +696,7 @@ fn halt(type_: &'static str, truth: Truth, reason: &str, message: String, wake: 
 }
 
 /// The recorded status with what this pass has established, conditions aside.
-fn facts(observed: &Observed) -> ClientApplicationStatus {
+fn facts(observed: &Observed, now: Timestamp) -> ClientApplicationStatus {
     let mut status = observed.status.clone();
     if let SecretView::Ours {
         published,
@@ -635,19 +712,30 @@ fn facts(observed: &Observed) -> ClientApplicationStatus {
             status.secret = Some(published.clone());
         }
     }
-    // A creation that certainly failed leaves nothing to look for.
-    let not_made = observed.failure.as_ref().is_some_and(|failure| {
-        failure.step == StepKind::Create
-            && !matches!(failure.error.kind, ErrorKind::Unknown | ErrorKind::Malformed)
-    });
-    if not_made && observed.learned.intent_recorded {
-        status.pending_creation = None;
+    let creation = observed
+        .failure
+        .as_ref()
+        .filter(|failure| failure.step == StepKind::Create);
+    if let Some(creation) = creation {
+        status.pending_creation = status
+            .pending_creation
+            .filter(|_| may_have_happened(creation))
+            // Whoever gives up knows that the request may still be on its way now.
+            .map(|pending| PendingCreation {
+                recorded_time: Time(whole_seconds(now)),
+                ..pending
+            });
     }
     status
 }
 
+/// Whether a call that changes something may take effect all the same. Any other failure is a definite answer.
+fn may_have_happened(failure: &Failure) -> bool {
+    matches!(failure.error.kind, ErrorKind::Unknown | ErrorKind::Malformed)
+}
+
 fn converged(observed: &Observed, now: Timestamp) -> ClientApplicationStatus {
-    let mut status = facts(observed);
+    let mut status = facts(observed, now);
     if observed.learned.application.is_some() {
         status.last_checked_time = Some(Time(whole_seconds(now)));
     }

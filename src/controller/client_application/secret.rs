@@ -12,11 +12,11 @@ use super::state::{Resource as Facts, SecretContent, SecretView};
 use crate::api::ClientApplication;
 use crate::api::client_application::PublishedSecret;
 use crate::api::names::{
-    CONTENT_DIGEST_ANNOTATION, CREDENTIALS_SECRET_TYPE, MANAGED_BY, MANAGED_BY_LABEL, OWNER_ANNOTATION,
-    OWNER_UID_ANNOTATION,
+    CONTENT_DIGEST_ANNOTATION, CREDENTIALS_SECRET_TYPE, FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL,
+    OWNER_ANNOTATION, OWNER_UID_ANNOTATION,
 };
 use crate::api::secret::{SecretTemplate, SecretType};
-use crate::credential::secret_content::application::{ApplicationCredentials, KeyNames, digest, entries};
+use crate::credential::secret_content::application::{ApplicationCredentials, KeyNames, digest, entries, form as form_of};
 
 /// The Secret as it should be.
 pub(super) fn build(
@@ -60,14 +60,14 @@ pub(super) fn view(
     let recorded = recorded.filter(|recorded| Some(&recorded.uid) == live.meta().uid.as_ref());
     let published = published(
         live,
-        resource,
+        template,
         recorded.map_or("", |recorded| recorded.api_url.as_str()),
     );
     let as_written = as_written(live, resource, template);
     let untouched = recorded.is_some_and(|recorded| recorded.resource_version == published.resource_version);
-    // Once for each generation the Secret is written anew, which also removes what the spec no longer has.
-    let of_this_generation = recorded.is_some_and(|recorded| recorded.generation == resource.generation);
-    let content = match (as_written, of_this_generation, untouched) {
+    // In each form the Secret is written once, which also removes what the spec no longer has.
+    let of_this_form = recorded.is_some_and(|recorded| recorded.form == published.form);
+    let content = match (as_written, of_this_form, untouched) {
         (true, true, _) => SecretContent::Current,
         (true, false, _) | (false, _, true) => SecretContent::Outdated,
         (false, _, false) => SecretContent::Edited,
@@ -87,13 +87,21 @@ pub(super) fn is_ours(live: &Secret, resource: &Facts) -> bool {
     }
 }
 
-/// What the status records of a Secret that holds this address.
-pub(super) fn published(live: &Secret, resource: &Facts, api_url: &str) -> PublishedSecret {
+/// Whether Keywright itself wrote a Secret for this resource, and nobody made a copy of one.
+pub(super) fn is_written_by_us(live: &Secret, resource: &Facts) -> bool {
+    let applied = live.managed_fields().iter().any(|entry| {
+        entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.operation.as_deref() == Some("Apply")
+    });
+    applied && is_ours(live, resource)
+}
+
+/// What the status records of a Secret of this form that holds this address.
+pub(super) fn published(live: &Secret, template: &SecretTemplate, api_url: &str) -> PublishedSecret {
     PublishedSecret {
         name: live.name_any(),
         uid: live.uid().unwrap_or_default(),
         resource_version: live.resource_version().unwrap_or_default(),
-        generation: resource.generation,
+        form: form(template),
         content_digest: live
             .annotations()
             .get(CONTENT_DIGEST_ANNOTATION)
@@ -101,6 +109,11 @@ pub(super) fn published(live: &Secret, resource: &Facts, api_url: &str) -> Publi
             .unwrap_or_default(),
         api_url: api_url.to_owned(),
     }
+}
+
+/// Digest of the form that the spec wants.
+pub(super) fn form(template: &SecretTemplate) -> String {
+    secret_content::form(template, type_name(template))
 }
 
 /// Who a Secret belongs to, for a sentence.

@@ -1,5 +1,7 @@
-//! The plan against a model of the world, in which every step may be cut off or fail, on a clock of its own.
+//! The plan against a model of the world, in which every step takes its time and may be cut off or fail, on a
+//! clock of its own.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -8,6 +10,7 @@ use serde_json::json;
 
 use super::desired;
 use super::plan::{Policy, plan};
+use super::secret;
 use super::state::{
     Evidence, Failure, Learned, Observed, ProviderView, Resource, Search, SecretContent, SecretView, Step,
     UsableProvider,
@@ -21,6 +24,7 @@ use crate::identity::{Application, ApplicationMetadata, CallError, ErrorKind, Ke
 const POLICY: Policy = Policy {
     drift_interval: Duration::from_secs(3600),
     creation_settle_time: Duration::from_secs(60),
+    creation_deadline: Duration::from_secs(40),
     release_timeout: Duration::from_secs(120),
     backoff: Backoff {
         first: Duration::from_secs(1),
@@ -42,22 +46,43 @@ enum Fault {
     Unavailable,
     /// The answer is lost and nothing has happened.
     LostBefore,
-    /// The answer is lost, and what was asked for happens this many seconds later.
+    /// The answer is lost, and what was asked for happens this many seconds after it was given up.
     LostAfter(u8),
+    /// The process is killed while it waits for the answer, and what was asked for happens this many seconds
+    /// later, though within the time in which a creation has to settle.
+    KilledInBetween(u8),
     /// The identity API wants a pause.
     Throttled,
 }
 
-fn faults() -> impl Strategy<Value = Fault> {
-    prop_oneof![
+/// What becomes of a step or of a pause.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    fault: Fault,
+    /// How many seconds it takes until the answer is there, or until it is given up.
+    took: u8,
+}
+
+impl Turn {
+    const SMOOTH: Self = Self {
+        fault: Fault::None,
+        took: 0,
+    };
+}
+
+fn turns() -> impl Strategy<Value = Turn> {
+    let fault = prop_oneof![
         4 => Just(Fault::None),
         2 => Just(Fault::KilledBefore),
         2 => Just(Fault::KilledAfter),
         1 => Just(Fault::Unavailable),
         1 => Just(Fault::LostBefore),
-        2 => (0_u8..58).prop_map(Fault::LostAfter),
+        2 => (0_u8..60).prop_map(Fault::LostAfter),
+        2 => (0_u8..60).prop_map(Fault::KilledInBetween),
         1 => Just(Fault::Throttled),
-    ]
+    ];
+    let took = prop_oneof![2 => Just(0), 3 => 0_u8..=30];
+    (fault, took).prop_map(|(fault, took)| Turn { fault, took })
 }
 
 /// Kubernetes, the identity API and the clock.
@@ -71,8 +96,10 @@ struct World {
     applications: Vec<Application>,
     /// Creations that are on their way.
     late: Vec<(Timestamp, ApplicationMetadata)>,
-    /// Key and generation of the Secret.
-    secret: Option<(String, i64)>,
+    /// Keys that the identity API was asked about.
+    tried: BTreeSet<String>,
+    /// Key and form of the Secret.
+    secret: Option<(String, String)>,
     versions: u64,
     created: usize,
     calls: usize,
@@ -102,6 +129,7 @@ impl World {
             has_finalizer: false,
             applications: Vec::new(),
             late: Vec::new(),
+            tried: BTreeSet::new(),
             secret: None,
             versions: 0,
             created: 0,
@@ -128,9 +156,9 @@ impl World {
         let secret = self
             .secret
             .as_ref()
-            .map_or(SecretView::Absent, |(_, generation)| SecretView::Ours {
-                published: self.published(*generation),
-                content: if *generation == self.generation {
+            .map_or(SecretView::Absent, |(_, form)| SecretView::Ours {
+                published: self.published(form),
+                content: if *form == secret::form(&self.spec.secret) {
                     SecretContent::Current
                 } else {
                     SecretContent::Outdated
@@ -143,13 +171,15 @@ impl World {
             provider: self.provider.clone(),
             secret,
             rival: None,
+            application_rival: None,
+            strays: Vec::new(),
             learned: Learned::default(),
             failure: None,
             earlier_failures: self.failures,
         }
     }
 
-    fn published(&self, generation: i64) -> PublishedSecret {
+    fn published(&self, form: &str) -> PublishedSecret {
         let resource_version = self.versions.to_string();
         let digest = |key: &String| {
             let application = Application {
@@ -164,7 +194,7 @@ impl World {
             name: "payments".into(),
             uid: "secret-1".into(),
             resource_version,
-            generation,
+            form: form.to_owned(),
             content_digest: self
                 .secret
                 .as_ref()
@@ -198,10 +228,10 @@ impl World {
         application
     }
 
-    /// One pass, with these faults at its steps; without any once they are used up.
-    fn run(&mut self, script: &mut impl Iterator<Item = Fault>) -> Ended {
+    /// One pass, with these turns of its steps; smooth ones once they are used up.
+    fn run(&mut self, script: &mut impl Iterator<Item = Turn>) -> Ended {
         let mut observed = self.observe();
-        for _ in 0..30 {
+        for _ in 0..60 {
             let planned = plan(&observed, &POLICY, self.now);
             let Some(step) = planned.step else {
                 self.status = planned.status;
@@ -209,7 +239,7 @@ impl World {
                 return Ended::Pass { wake: planned.wake };
             };
             let kind = step.kind();
-            match self.attempt(step, planned.status, script.next().unwrap_or(Fault::None)) {
+            match self.attempt(step, planned.status, script.next().unwrap_or(Turn::SMOOTH)) {
                 Ok(Some(evidence)) => observed.absorb(evidence),
                 Ok(None) => {
                     // Restarting takes a moment, and a restarted process counts failures anew.
@@ -227,12 +257,12 @@ impl World {
         &mut self,
         step: Step,
         status: ClientApplicationStatus,
-        fault: Fault,
+        Turn { fault, took }: Turn,
     ) -> Result<Option<Evidence>, CallError> {
         let calls_provider = matches!(
             step,
-            Step::FindMarked { .. }
-                | Step::Create(_)
+            Step::FindMarked(_)
+                | Step::Create { .. }
                 | Step::Read(_)
                 | Step::Update(..)
                 | Step::Probe(_)
@@ -244,34 +274,94 @@ impl World {
             message: "no".into(),
         };
         self.calls += usize::from(calls_provider);
+        let took = Duration::from_secs(took.into()).min(self.limit_of(&step));
         match fault {
             Fault::KilledBefore => return Ok(None),
             Fault::KilledAfter => {
                 self.take_effect(step, status);
                 return Ok(None);
             }
+            Fault::KilledInBetween(delay) => {
+                self.pass_time(took);
+                let settled = self.now + SignedDuration::try_from(self.unsettled()).unwrap();
+                self.take_effect_later(step, status, delay, settled);
+                return Ok(None);
+            }
             _ if !calls_provider => {}
-            Fault::Unavailable => return Err(error(ErrorKind::Unavailable)),
+            Fault::Unavailable => {
+                self.pass_time(took);
+                return Err(error(ErrorKind::Unavailable));
+            }
             Fault::Throttled => {
                 return Err(error(ErrorKind::Throttled {
                     retry_after: Some(Duration::from_secs(30)),
                 }));
             }
-            Fault::LostBefore => return Err(error(ErrorKind::Unknown)),
-            Fault::LostAfter(seconds) => {
-                match step {
-                    Step::Create(metadata) => {
-                        self.late
-                            .push((self.now + SignedDuration::from_secs(seconds.into()), metadata));
-                        self.pass_time(Duration::ZERO);
-                    }
-                    step => drop(self.take_effect(step, status)),
-                }
+            Fault::LostBefore => {
+                self.pass_time(took);
+                return Err(error(ErrorKind::Unknown));
+            }
+            Fault::LostAfter(delay) => {
+                self.pass_time(took);
+                self.take_effect_later(step, status, delay, Timestamp::MAX);
                 return Err(error(ErrorKind::Unknown));
             }
             Fault::None => {}
         }
-        Ok(Some(self.take_effect(step, status)))
+        let evidence = self.take_effect(step, status);
+        self.pass_time(took);
+        Ok(Some(evidence))
+    }
+
+    /// How long a step may take before it is cut off.
+    fn limit_of(&self, step: &Step) -> Duration {
+        match step {
+            Step::Create { deadline, .. } => {
+                Duration::try_from(deadline.duration_since(self.now)).unwrap_or_default()
+            }
+            _ => Duration::MAX,
+        }
+    }
+
+    /// How much is left of the time in which a creation has to settle whose process said nothing of its end.
+    fn unsettled(&self) -> Duration {
+        let pending = self.status.pending_creation.as_ref();
+        pending.map_or(Duration::ZERO, |pending| {
+            let passed =
+                Duration::try_from(self.now.duration_since(pending.recorded_time.0)).unwrap_or_default();
+            POLICY
+                .creation_settle_time
+                .saturating_sub(passed + Duration::from_secs(1))
+        })
+    }
+
+    /// A creation happens so many seconds from now, though not after `latest`; anything else happens at once.
+    fn take_effect_later(
+        &mut self,
+        step: Step,
+        status: ClientApplicationStatus,
+        delay: u8,
+        latest: Timestamp,
+    ) {
+        match step {
+            Step::Create { metadata, .. } => {
+                let at = self.now + SignedDuration::from_secs(delay.into());
+                self.late.push((at.min(latest), metadata));
+                self.pass_time(Duration::ZERO);
+            }
+            step => drop(self.take_effect(step, status)),
+        }
+    }
+
+    /// Waits, unless the process is killed in the middle of that.
+    fn pause(&mut self, wake: Duration, turn: Turn) {
+        match turn.fault {
+            Fault::KilledBefore | Fault::KilledAfter | Fault::KilledInBetween(_) => {
+                self.failures = 0;
+                self.pass_time(wake.min(Duration::from_secs(turn.took.into())));
+            }
+            _ => self.pass_time(wake),
+        }
     }
 
     fn take_effect(&mut self, step: Step, status: ClientApplicationStatus) -> Evidence {
@@ -284,17 +374,20 @@ impl World {
                 self.status = status.clone();
                 Evidence::StatusRecorded(Box::new(status))
             }
-            Step::FindMarked { .. } => {
+            Step::FindMarked(_) => {
                 let own = self.resource().mark();
                 let found = self
                     .applications
                     .iter()
                     .find(|application| mark_of(application) == Some(own.clone()));
-                Evidence::Searched(found.map_or(Search::Nothing, |application| {
-                    Search::Mine(application.id.clone())
-                }))
+                Evidence::Searched {
+                    found: found.map_or(Search::Nothing, |application| {
+                        Search::Mine(application.id.clone())
+                    }),
+                    began: self.now,
+                }
             }
-            Step::Create(metadata) => Evidence::Created(self.make(metadata)),
+            Step::Create { metadata, .. } => Evidence::Created(self.make(metadata)),
             Step::Read(id) => Evidence::Read(
                 self.applications
                     .iter()
@@ -309,11 +402,17 @@ impl World {
             Step::WriteSecret(application) => {
                 use secrecy::ExposeSecret;
                 self.versions += 1;
-                self.secret = Some((application.api_key.expose_secret().to_owned(), self.generation));
-                Evidence::SecretWritten(self.published(self.generation))
+                let form = secret::form(&self.spec.secret);
+                self.secret = Some((application.api_key.expose_secret().to_owned(), form.clone()));
+                Evidence::SecretWritten(self.published(&form))
             }
-            Step::Probe(_) => Evidence::Probed(Ok(KeyVerdict::Accepted)),
+            Step::Probe(key) => {
+                use secrecy::ExposeSecret;
+                self.tried.insert(key.expose_secret().to_owned());
+                Evidence::Probed(Ok(KeyVerdict::Accepted))
+            }
             Step::RetireSecret(_) => Evidence::SecretRetired,
+            Step::RetireStray(name) => Evidence::StrayRetired(name),
             Step::RemoveFinalizer { .. } => {
                 self.has_finalizer = false;
                 self.ended = true;
@@ -336,7 +435,7 @@ impl World {
     }
 
     /// Passes until nothing is left to do but to wait for the next check, or until the resource has ended.
-    fn settle(&mut self, script: &mut impl Iterator<Item = Fault>) {
+    fn settle(&mut self, script: &mut impl Iterator<Item = Turn>) {
         for _ in 0..200 {
             match self.run(script) {
                 _ if self.ended => return,
@@ -350,14 +449,21 @@ impl World {
                     );
                     return;
                 }
-                Ended::Pass { wake } => self.pass_time(wake.expect("a wake while something is left to do")),
+                Ended::Pass { wake } => {
+                    let wake = wake.expect("a wake while something is left to do");
+                    self.pause(wake, script.next().unwrap_or(Turn::SMOOTH));
+                }
             }
         }
         panic!("did not settle: {:#?}", self.status);
     }
 
     fn is_ready(&self) -> bool {
-        conditions::find(&self.status.conditions, "Ready").is_some_and(|ready| ready.status == "True")
+        self.holds("Ready")
+    }
+
+    fn holds(&self, type_: &str) -> bool {
+        conditions::find(&self.status.conditions, type_).is_some_and(|found| found.status == "True")
     }
 }
 
@@ -378,7 +484,7 @@ proptest! {
 
     /// Whatever is cut off, lost or late: one application, and its key in the Secret.
     #[test]
-    fn never_two_applications_and_never_one_without_a_secret(script in prop::collection::vec(faults(), 0..25)) {
+    fn never_two_applications_and_never_one_without_a_secret(script in prop::collection::vec(turns(), 0..25)) {
         let mut world = World::new();
         world.settle(&mut script.into_iter());
         world.pass_time(Duration::from_secs(600));
@@ -389,7 +495,7 @@ proptest! {
     }
 
     #[test]
-    fn a_converged_resource_costs_no_call_until_its_next_check(script in prop::collection::vec(faults(), 0..25)) {
+    fn a_converged_resource_costs_no_call_until_its_next_check(script in prop::collection::vec(turns(), 0..25)) {
         let mut world = World::new();
         world.settle(&mut script.into_iter());
         let calls = world.calls;
@@ -405,12 +511,13 @@ proptest! {
 
     #[test]
     fn a_changed_spec_reaches_the_application_and_the_secret_is_never_without_its_key(
-        first in prop::collection::vec(faults(), 0..15),
-        second in prop::collection::vec(faults(), 0..15),
+        first in prop::collection::vec(turns(), 0..15),
+        second in prop::collection::vec(turns(), 0..15),
     ) {
         let mut world = World::new();
         world.settle(&mut first.into_iter());
         world.spec.display_name = Some("renamed".into());
+        world.spec.secret.labels.insert("team".into(), "checkout".into());
         world.generation = 2;
         let mut second = second.into_iter();
         for _ in 0..100 {
@@ -424,10 +531,35 @@ proptest! {
         prop_assert_eq!(world.created, 1);
     }
 
+    /// A key that was replaced at the console reaches the Secret, and nobody says of it what was found of the other.
+    #[test]
+    fn only_a_key_that_was_tried_is_called_accepted(
+        first in prop::collection::vec(turns(), 0..15),
+        second in prop::collection::vec(turns(), 0..15),
+    ) {
+        let mut world = World::new();
+        world.settle(&mut first.into_iter());
+        world.applications[0].api_key = "key-rotated".to_owned().into();
+        world.pass_time(POLICY.drift_interval);
+        let mut second = second.into_iter();
+        for _ in 0..40 {
+            let ended = world.run(&mut second);
+            let key = world.secret.as_ref().map(|(key, _)| key.clone()).unwrap();
+            if matches!(ended, Ended::Pass { .. }) && world.holds("KeyAccepted") {
+                prop_assert!(world.tried.contains(&key), "{key} was not tried");
+            }
+            if let Ended::Pass { wake: Some(wake) } = ended {
+                world.pass_time(wake.min(Duration::from_secs(600)));
+            }
+        }
+        prop_assert_eq!(world.secret.as_ref().map(|(key, _)| key.as_str()), Some("key-rotated"));
+        prop_assert!(world.holds("KeyAccepted"));
+    }
+
     #[test]
     fn a_deletion_always_ends_and_leaves_no_mark_where_the_provider_answers(
-        first in prop::collection::vec(faults(), 0..20),
-        ending in prop::collection::vec(faults(), 0..20),
+        first in prop::collection::vec(turns(), 0..20),
+        ending in prop::collection::vec(turns(), 0..20),
     ) {
         let mut world = World::new();
         let mut first = first.into_iter();
@@ -453,7 +585,7 @@ proptest! {
     }
 
     #[test]
-    fn a_deletion_ends_within_the_limit_when_the_provider_is_gone(script in prop::collection::vec(faults(), 0..10)) {
+    fn a_deletion_ends_within_the_limit_when_the_provider_is_gone(script in prop::collection::vec(turns(), 0..10)) {
         let mut world = World::new();
         world.settle(&mut script.into_iter());
         world.deletion = Some(world.now);

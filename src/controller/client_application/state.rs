@@ -3,6 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 use secrecy::SecretString;
 
+use super::index::Place;
 use crate::api::client_application::{ClientApplicationSpec, ClientApplicationStatus, PublishedSecret};
 use crate::identity::mark::Mark;
 use crate::identity::{Application, ApplicationMetadata, CallError, KeyVerdict};
@@ -20,8 +21,13 @@ pub struct Observed {
     pub provider: ProviderView,
     /// The Secret with the name that the spec gives.
     pub secret: SecretView,
+    /// Other Secrets of the namespace that say they were written for this resource, besides the one that the
+    /// spec names and the one that is recorded: a process that was killed may have left one.
+    pub strays: Vec<String>,
     /// An older resource of the namespace that claims the same Secret.
     pub rival: Option<String>,
+    /// The resource, perhaps of another namespace, that has the application which this one is to adopt.
+    pub application_rival: Option<Place>,
     /// What this pass has learned of the identity API.
     pub learned: Learned,
     /// What went wrong in this pass; nothing further is tried in it.
@@ -167,6 +173,8 @@ impl SecretView {
 pub struct Learned {
     /// What a search for this resource's mark brought.
     pub search: Search,
+    /// When that search began: it says nothing of what was made later.
+    pub search_began: Option<Timestamp>,
     /// The application's record.
     pub application: Option<Application>,
     /// The identity API does not know the application.
@@ -201,6 +209,15 @@ pub enum Search {
     Predecessor(String),
 }
 
+/// Which records a search reads, where the list of applications carries no descriptions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Candidates {
+    /// All of them: the identity API, or somebody, may have changed the name of a lost application.
+    All,
+    /// Those with this display name, white space at its ends and case aside.
+    Named(String),
+}
+
 /// A step that failed at the identity API.
 #[derive(Clone, Debug)]
 pub struct Failure {
@@ -218,12 +235,14 @@ pub enum Step {
     /// Write the planned status now, before going on.
     RecordStatus,
     /// Look for an application that carries this resource's mark.
-    FindMarked {
-        /// The display name a lost application would have.
-        display_name: String,
-    },
+    FindMarked(Candidates),
     /// Make the application.
-    Create(ApplicationMetadata),
+    Create {
+        /// What it is made with.
+        metadata: ApplicationMetadata,
+        /// When the call is cut off: past it, another process might take its intent for settled too early.
+        deadline: Timestamp,
+    },
     /// Read the application's record.
     Read(String),
     /// Change the application's record.
@@ -232,8 +251,10 @@ pub enum Step {
     WriteSecret(Box<Application>),
     /// Ask the identity API whether it accepts this key.
     Probe(SecretString),
-    /// Remove the Secret that was written under an earlier name.
-    RetireSecret(PublishedSecret),
+    /// Remove the Secret that was written under this earlier name.
+    RetireSecret(String),
+    /// Remove a Secret of this name if Keywright wrote it, which no status recorded.
+    RetireStray(String),
     /// Take the mark off the application.
     Release(String, ApplicationMetadata),
     /// Take the finalizer off the resource, which ends it.
@@ -256,6 +277,7 @@ pub enum StepKind {
     WriteSecret,
     Probe,
     RetireSecret,
+    RetireStray,
     Release,
     RemoveFinalizer,
 }
@@ -267,13 +289,14 @@ impl Step {
         match self {
             Self::AddFinalizer => StepKind::AddFinalizer,
             Self::RecordStatus => StepKind::RecordStatus,
-            Self::FindMarked { .. } => StepKind::FindMarked,
-            Self::Create(_) => StepKind::Create,
+            Self::FindMarked(_) => StepKind::FindMarked,
+            Self::Create { .. } => StepKind::Create,
             Self::Read(_) => StepKind::Read,
             Self::Update(..) => StepKind::Update,
             Self::WriteSecret(_) => StepKind::WriteSecret,
             Self::Probe(_) => StepKind::Probe,
             Self::RetireSecret(_) => StepKind::RetireSecret,
+            Self::RetireStray(_) => StepKind::RetireStray,
             Self::Release(..) => StepKind::Release,
             Self::RemoveFinalizer { .. } => StepKind::RemoveFinalizer,
         }
@@ -288,7 +311,12 @@ pub enum Evidence {
     /// The status is recorded.
     StatusRecorded(Box<ClientApplicationStatus>),
     /// The search has ended.
-    Searched(Search),
+    Searched {
+        /// What it brought.
+        found: Search,
+        /// When it began.
+        began: Timestamp,
+    },
     /// The application was made.
     Created(Application),
     /// The record, or that there is none.
@@ -311,6 +339,8 @@ pub enum Evidence {
     Probed(Result<KeyVerdict, CallError>),
     /// The earlier Secret is gone.
     SecretRetired,
+    /// No Secret of this name that Keywright wrote is left.
+    StrayRetired(String),
     /// The mark is off.
     Released,
     /// The resource has ended.
@@ -326,7 +356,10 @@ impl Observed {
                 self.learned.intent_recorded |= status.pending_creation.is_some();
                 self.status = *status;
             }
-            Evidence::Searched(search) => self.learned.search = search,
+            Evidence::Searched { found, began } => {
+                self.learned.search = found;
+                self.learned.search_began = Some(began);
+            }
             Evidence::Created(application) | Evidence::Read(Some(application)) => {
                 self.learned.application = Some(application);
             }
@@ -346,6 +379,7 @@ impl Observed {
             Evidence::SecretRefused { message } => self.learned.secret_refused = Some(message),
             Evidence::Probed(verdict) => self.learned.verdict = Some(verdict),
             Evidence::SecretRetired => self.learned.retired = true,
+            Evidence::StrayRetired(name) => self.strays.retain(|stray| *stray != name),
             Evidence::Released => self.learned.released = true,
             Evidence::FinalizerRemoved => self.resource.has_finalizer = false,
         }

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::desired;
 use super::plan::{Plan, Policy, plan};
+use super::secret;
 use super::state::{
-    Failure, Learned, Observed, ProviderView, Resource, Search, SecretContent, SecretView, Step, StepKind,
-    UsableProvider,
+    Evidence, Failure, Learned, Observed, ProviderView, Resource, Search, SecretContent, SecretView, Step,
+    StepKind, UsableProvider,
 };
 use crate::api::client_application::{ClientApplicationStatus, PendingCreation, PublishedSecret};
 use crate::api::conditions;
@@ -21,6 +22,7 @@ use crate::identity::{Application, ApplicationMetadata, BrakeReason, CallError, 
 const POLICY: Policy = Policy {
     drift_interval: Duration::from_secs(3600),
     creation_settle_time: Duration::from_secs(60),
+    creation_deadline: Duration::from_secs(40),
     release_timeout: Duration::from_secs(120),
     backoff: Backoff {
         first: Duration::from_secs(1),
@@ -65,6 +67,8 @@ fn new_resource(spec: Value) -> Observed {
         provider: usable(true),
         secret: SecretView::Absent,
         rival: None,
+        application_rival: None,
+        strays: Vec::new(),
         learned: Learned::default(),
         failure: None,
         earlier_failures: 0,
@@ -79,7 +83,7 @@ fn ours(content: SecretContent) -> SecretView {
         name: "payments-didit".into(),
         uid: "secret-1".into(),
         resource_version: "7".into(),
-        generation: 1,
+        form: secret::form(&observed.spec.secret),
         content_digest: digest.unwrap(),
         api_url: "https://api.example/v3".into(),
     };
@@ -360,6 +364,24 @@ fn an_application_that_somebody_else_holds_is_left_to_them() {
 }
 
 #[test]
+fn an_application_that_another_resource_claims_is_not_even_looked_at() {
+    let mut observed = new_resource(json!({"adopt": {"applicationId": "app-1"}}));
+    for (namespace, sentence) in [
+        (
+            "shop",
+            "application app-1 is claimed by ClientApplication billing. ",
+        ),
+        (
+            "other",
+            "application app-1 is claimed by a ClientApplication of another namespace. ",
+        ),
+    ] {
+        observed.application_rival = Some((namespace.into(), "billing".into()));
+        says(&observed, "Provisioned", "False", "ApplicationClaimed", sentence);
+    }
+}
+
+#[test]
 fn an_unknown_application_is_not_adopted() {
     let mut observed = new_resource(json!({"adopt": {"applicationId": "app-9"}}));
     observed.learned.gone = true;
@@ -474,8 +496,76 @@ fn a_creation_that_certainly_failed_leaves_nothing_to_wait_for() {
         recorded_time: Time(now()),
     });
     assert_eq!(plan(&observed, &POLICY, now()).status.pending_creation, None);
-    observed.failure.as_mut().unwrap().error.kind = ErrorKind::Unknown;
-    assert!(plan(&observed, &POLICY, now()).status.pending_creation.is_some());
+}
+
+#[test]
+fn a_creation_that_was_given_up_settles_from_then_on() {
+    for kind in [ErrorKind::Unknown, ErrorKind::Malformed] {
+        let mut observed = failing(new_resource(json!({})), kind);
+        observed.failure.as_mut().unwrap().step = StepKind::Create;
+        observed.learned.intent_recorded = true;
+        observed.status.pending_creation = Some(PendingCreation {
+            display_name: "payments".into(),
+            organization_id: "org".into(),
+            recorded_time: Time(now() - SignedDuration::from_secs(38)),
+        });
+        let planned = plan(&observed, &POLICY, now());
+        assert!(planned.step.is_none());
+        observed.status = planned.status;
+        observed.failure = None;
+        observed.learned = Learned {
+            search: Search::Nothing,
+            ..Learned::default()
+        };
+        for (later, made) in [(1, false), (59, false), (60, true)] {
+            let planned = plan(&observed, &POLICY, now() + SignedDuration::from_secs(later));
+            assert_eq!(planned.step.is_some(), made, "{later} seconds later");
+        }
+    }
+}
+
+#[test]
+fn an_intent_whose_recording_took_long_is_recorded_anew_before_the_call() {
+    let mut observed = new_resource(json!({}));
+    observed.learned.search = Search::Nothing;
+    observed.learned.intent_recorded = true;
+    for (ago, made) in [(0, true), (20, true), (21, false), (300, false)] {
+        let recorded = now() - SignedDuration::from_secs(ago);
+        observed.status.pending_creation = Some(PendingCreation {
+            display_name: "payments".into(),
+            organization_id: "org".into(),
+            recorded_time: Time(recorded),
+        });
+        let planned = plan(&observed, &POLICY, now());
+        match planned.step {
+            Some(Step::Create { deadline, .. }) if made => {
+                assert_eq!(deadline, recorded + SignedDuration::from_secs(40));
+            }
+            Some(Step::RecordStatus) if !made => {
+                let pending = planned.status.pending_creation.unwrap();
+                assert_eq!(pending.recorded_time.0, now());
+            }
+            other => panic!("{ago} seconds ago: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_adoption_that_was_added_meanwhile_takes_the_place_of_a_creation_that_came_to_nothing() {
+    let mut observed = new_resource(json!({"adopt": {"applicationId": "app-9"}}));
+    observed.learned.search = Search::Nothing;
+    observed.status.pending_creation = Some(PendingCreation {
+        display_name: "payments".into(),
+        organization_id: "org".into(),
+        recorded_time: Time(now() - SignedDuration::from_secs(600)),
+    });
+    let planned = plan(&observed, &POLICY, now());
+    assert!(matches!(planned.step, Some(Step::RecordStatus)));
+    observed.status = planned.status;
+    assert!(
+        matches!(plan(&observed, &POLICY, now()).step, Some(Step::Read(id)) if id == "app-9"),
+        "it is adopted"
+    );
 }
 
 #[test]
@@ -487,6 +577,61 @@ fn a_key_that_changed_at_the_identity_api_is_written() {
     assert!(matches!(
         plan(&observed, &POLICY, now()).step,
         Some(Step::WriteSecret(_))
+    ));
+}
+
+fn with_accepted_key() -> Observed {
+    let mut observed = provisioned();
+    observed.learned.application = Some(record(Some(&observed.resource.mark().to_string())));
+    observed.learned.verdict = Some(Ok(KeyVerdict::Accepted));
+    observed.status = plan(&observed, &POLICY, now()).status;
+    observed.learned = Learned::default();
+    says(
+        &observed,
+        "KeyAccepted",
+        "True",
+        "Accepted",
+        "accepts the published key",
+    );
+    observed
+}
+
+#[test]
+fn what_was_found_of_a_key_is_not_said_of_another() {
+    let mut observed = with_accepted_key();
+    let mut application = record(Some(&observed.resource.mark().to_string()));
+    application.api_key = "sk_test_rotated".to_owned().into();
+    observed.learned.application = Some(application);
+    let mut refused = observed.clone();
+    refused.learned.secret_refused = Some("exceeded quota".into());
+    says(
+        &refused,
+        "KeyAccepted",
+        "Unknown",
+        "NotChecked",
+        "another key than before",
+    );
+
+    // It was written, and the identity API did not say whether it accepts it.
+    observed.learned.published = true;
+    observed.learned.verdict = Some(Err(CallError {
+        operation: "getBalance",
+        kind: ErrorKind::Unavailable,
+        message: "no answer".into(),
+    }));
+    says(&observed, "KeyAccepted", "Unknown", "NotChecked", "no answer");
+}
+
+#[test]
+fn a_key_that_a_killed_process_wrote_is_tried() {
+    let mut observed = with_accepted_key();
+    let SecretView::Ours { published, .. } = &mut observed.secret else {
+        panic!("not ours")
+    };
+    published.content_digest = "sha256:another".into();
+    assert!(matches!(
+        plan(&observed, &POLICY, now()).step,
+        Some(Step::Read(_))
     ));
 }
 
@@ -685,6 +830,64 @@ fn a_suspended_resource_does_nothing_and_says_so() {
     );
     ready(&planned, "True");
     assert_eq!(planned.wake, None);
+}
+
+#[test]
+fn a_secret_of_a_name_that_was_never_recorded_goes_once_the_right_one_is_there() {
+    let mut observed = with_accepted_key();
+    observed.strays = vec!["stray".into()];
+    let step = plan(&observed, &POLICY, now()).step;
+    assert!(
+        matches!(&step, Some(Step::RetireStray(name)) if name == "stray"),
+        "{step:?}"
+    );
+
+    let mut without = observed.clone();
+    without.secret = SecretView::Absent;
+    let step = plan(&without, &POLICY, now()).step;
+    assert!(
+        matches!(step, Some(Step::Read(_))),
+        "first the right one: {step:?}"
+    );
+
+    observed.absorb(Evidence::StrayRetired("stray".into()));
+    assert!(plan(&observed, &POLICY, now()).step.is_none());
+}
+
+#[test]
+fn a_secret_that_is_left_as_it_is_is_not_complained_of() {
+    let mut observed = provisioned();
+    observed.spec.suspend = Some(true);
+    observed.status = plan(&observed, &POLICY, now()).status;
+    observed.secret = ours(SecretContent::Outdated);
+    says(
+        &observed,
+        "SecretSynced",
+        "True",
+        "Written",
+        "holds the credentials",
+    );
+    observed.secret = SecretView::Absent;
+    let planned = says(
+        &observed,
+        "SecretSynced",
+        "False",
+        "SecretMissing",
+        "does not exist",
+    );
+    let said = conditions::find(&planned.status.conditions, "SecretSynced").unwrap();
+    assert_eq!(said.message, "Secret payments-didit does not exist");
+
+    observed.spec.suspend = None;
+    observed.resource.deletion = Some(now());
+    observed.provider = ProviderView::Missing;
+    says(
+        &observed,
+        "SecretSynced",
+        "True",
+        "Written",
+        "holds the credentials",
+    );
 }
 
 #[test]

@@ -98,10 +98,52 @@ pub fn entries(credentials: &ApplicationCredentials, names: &KeyNames) -> BTreeM
 #[must_use]
 pub fn digest(owner_uid: &str, entries: &BTreeMap<String, ByteString>, names: &KeyNames) -> Option<String> {
     content_digest(owner_uid, entries, names.all())
+    let mut parts = vec![owner_uid.as_bytes()];
+    for name in names.all() {
+        parts.push(name.as_bytes());
+        parts.push(&entries.get(name)?.0);
+    }
+    Some(format!("sha256:{}", hex(&parts)))
+}
+
+/// A short digest of what shapes a Secret besides its name and its content: type, labels, annotations and the
+/// names of its keys. What is said in full and what follows from being absent gives the same.
+#[must_use]
+pub fn form(template: &SecretTemplate, type_name: &str) -> String {
+    let names = KeyNames::new(template.keys.as_ref());
+    let mut parts = vec![type_name.as_bytes()];
+    parts.extend(names.all().map(str::as_bytes));
+    for block in [&template.labels, &template.annotations] {
+        // An entry of one block must not pass for one of the next.
+        parts.push(b"");
+        for (key, value) in block {
+            parts.extend([key.as_bytes(), value.as_bytes()]);
+        }
+    }
+    let mut digest = hex(&parts);
+    digest.truncate(16);
+    digest
+}
+
+/// The SHA-256 of the parts in hexadecimal digits; where one ends and the next begins counts.
+fn hex(parts: &[&[u8]]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    hasher
+        .finalize()
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
     use super::*;
     use crate::credential::secret_content::layout::{Layout, Vocabulary, renamed};
 
@@ -134,6 +176,30 @@ mod tests {
                 "organization_id"
             ]
         );
+    }
+
+    #[test]
+    fn whatever_shapes_a_secret_changes_its_form_and_its_name_does_not() {
+        let template = |block| serde_json::from_value::<SecretTemplate>(block).unwrap();
+        let plain = form(&template(json!({"name": "a"})), "Opaque");
+        for same in [
+            json!({"name": "b"}),
+            json!({"name": "a", "keys": {"apiKey": "api_key"}}),
+            json!({"name": "a", "keys": {}}),
+        ] {
+            assert_eq!(form(&template(same.clone()), "Opaque"), plain, "{same}");
+        }
+        let other = [
+            json!({"name": "a", "labels": {"x": "y"}}),
+            json!({"name": "a", "annotations": {"x": "y"}}),
+            json!({"name": "a", "labels": {"x": "z"}}),
+            json!({"name": "a", "keys": {"apiKey": "key"}}),
+            json!({"name": "a", "keys": {"clientId": "key"}}),
+        ];
+        let mut forms: BTreeSet<_> = other.map(|block| form(&template(block), "Opaque")).into();
+        forms.insert(form(&template(json!({"name": "a"})), "keywright.dev/credentials"));
+        forms.insert(plain);
+        assert_eq!(forms.len(), 7, "{forms:?}");
     }
 
     #[test]

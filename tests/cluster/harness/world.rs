@@ -98,7 +98,7 @@ impl World {
             .with("--watch-namespaces", &self.namespace)
             .with("--operator-namespace", &self.operator_namespace)
             .with("--cluster-identity-providers", "false")
-            .with("--creation-settle-time", "4s")
+            .with("--creation-settle-time", "6s")
             .with("--request-timeout", "2s")
             .with("--longest-backoff", "1s")
             .with("--release-timeout", "3s")
