@@ -64,4 +64,19 @@ pub enum BrakeReason {
     SecondFactorRequired,
     /// Several logins in a row ended without an answer, so whether they counted as failures is unknown.
     LoginUnanswered,
+    /// The identity API answered a login with 429: a locked account and a wrong password can look like this too.
+    LoginThrottled,
+}
+
+impl BrakeReason {
+    /// The reason as a CamelCase word, as conditions and `status.login` show it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LoginRefused => "LoginRefused",
+            Self::SecondFactorRequired => "SecondFactorRequired",
+            Self::LoginUnanswered => "LoginUnanswered",
+            Self::LoginThrottled => "LoginThrottled",
+        }
+    }
 }

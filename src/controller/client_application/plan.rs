@@ -568,10 +568,11 @@ pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) ->
             let message = format!("{said}. Trying again in {} seconds", wake.as_secs());
             halt(PROVIDER_READY, Truth::False, "Throttled", message, wake)
         }
-        ErrorKind::Braked { .. } => halt(
+        // The provider looks for itself and says when its account is tried again.
+        ErrorKind::Braked { reason, .. } => halt(
             PROVIDER_READY,
             Truth::False,
-            "CredentialsRefused",
+            reason.as_str(),
             said,
             policy.denied_pause,
         ),

@@ -251,7 +251,7 @@ fn ready_stays_true_while_the_published_credentials_are_valid() {
                 until: now(),
             },
             "ProviderReady",
-            "CredentialsRefused",
+            "LoginRefused",
         ),
         (
             ErrorKind::Misconfigured {

@@ -136,19 +136,21 @@ fn failure(error: &CallError) -> Finding {
     let said = error.to_string();
     match &error.kind {
         ErrorKind::Braked { reason, until } => {
-            let reason = match reason {
-                BrakeReason::LoginRefused => "LoginRefused",
-                BrakeReason::SecondFactorRequired => "SecondFactorRequired",
-                BrakeReason::LoginUnanswered => "LoginUnanswered",
-            };
             let advice = match reason {
-                "LoginUnanswered" => "If the identity API is down, nothing has to be done",
-                _ => "Correct the account's Secret: it is used as soon as it changes",
+                BrakeReason::LoginUnanswered => "If the identity API is down, nothing has to be done",
+                BrakeReason::LoginThrottled => {
+                    "Didit asks to wait, or the account is locked; a wrong password can look like this too. Check \
+                     the password in the account's Secret"
+                }
+                BrakeReason::LoginRefused | BrakeReason::SecondFactorRequired => {
+                    "Correct the account's Secret: it is used as soon as it changes"
+                }
             };
             let message = format!(
-                "{said}. {advice}. Until then nothing is tried before {until:.0}, since Didit locks an account after repeated failures"
+                "{said}. {advice}. The login is tried again at {until:.0} unless the Secret changes before, since Didit locks \
+                 an account after repeated failures"
             );
-            Finding::new(AUTHENTICATED, Truth::False, reason, message)
+            Finding::new(AUTHENTICATED, Truth::False, reason.as_str(), message)
         }
         ErrorKind::Misconfigured { reason } => {
             let type_ = if reason.starts_with("Organization") {
