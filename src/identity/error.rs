@@ -55,6 +55,9 @@ pub enum ErrorKind {
     },
 }
 
+/// Reason of [`ErrorKind::Misconfigured`] for an application's id that cannot be one.
+pub const INVALID_APPLICATION_ID: &str = "InvalidApplicationId";
+
 /// Why credentials are no longer tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrakeReason {

@@ -12,7 +12,7 @@ pub mod session;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-pub use error::{BrakeReason, CallError, ErrorKind};
+pub use error::{BrakeReason, CallError, ErrorKind, INVALID_APPLICATION_ID};
 
 /// What Keywright needs of an identity API that keeps client applications.
 ///

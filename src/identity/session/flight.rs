@@ -14,7 +14,8 @@ use super::record::{Brake, Gate, LoginRecord};
 use super::{Login, LoginError, LoginLedger, Tokens};
 use crate::identity::{CallError, ErrorKind};
 
-const OPERATION: &str = "login";
+/// What a [`CallError`] about a login has for its operation.
+pub const OPERATION: &str = "login";
 
 /// How long the ledger may take. It is asked while callers wait for a token.
 const LEDGER_DEADLINE: Duration = Duration::from_secs(30);

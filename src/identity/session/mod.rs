@@ -28,7 +28,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use flight::Core;
-pub use flight::{AccountToken, Clock};
+pub use flight::{AccountToken, Clock, OPERATION};
 pub use record::{Brake, Gate, LoginRecord};
 pub use registry::{SessionKey, SessionRegistry};
 
