@@ -18,7 +18,7 @@ use crate::api::client_application::{
     PendingCreation, ProviderKind, SECRET_SYNCED,
 };
 use crate::api::conditions::{self, Finding, Truth, whole_seconds};
-use crate::credential::schedule::{Backoff, spread};
+use crate::credential::schedule::{Backoff, spread, within};
 use crate::identity::{Application, ErrorKind};
 
 /// The operator's settings that decisions depend on.
@@ -560,7 +560,7 @@ pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) ->
             PROVIDER_READY,
             Truth::False,
             "Unavailable",
-            format!("{said}. Trying again"),
+            format!("{said}. Trying again {}", within(backoff)),
             backoff,
         ),
         ErrorKind::Throttled { retry_after } => {
@@ -569,13 +569,18 @@ pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) ->
             halt(PROVIDER_READY, Truth::False, "Throttled", message, wake)
         }
         // The provider looks for itself and says when its account is tried again.
-        ErrorKind::Braked { reason, .. } => halt(
-            PROVIDER_READY,
-            Truth::False,
-            reason.as_str(),
-            said,
-            policy.denied_pause,
-        ),
+        ErrorKind::Braked { reason, until } => {
+            let message = format!(
+                "{said}. The login is tried again at {until:.0} unless the account's Secret changes before"
+            );
+            halt(
+                PROVIDER_READY,
+                Truth::False,
+                reason.as_str(),
+                message,
+                policy.denied_pause,
+            )
+        }
         ErrorKind::Misconfigured { reason } => {
             halt(PROVIDER_READY, Truth::False, reason, said, policy.denied_pause)
         }
@@ -599,14 +604,17 @@ pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) ->
             PROVISIONED,
             Truth::Unknown,
             "OutcomeUnknown",
-            format!("{said}. Looking before it is tried again"),
+            format!(
+                "{said}. Looking for its outcome {}, before it is tried again",
+                within(backoff)
+            ),
             backoff,
         ),
         ErrorKind::Malformed => halt(
             PROVISIONED,
             Truth::Unknown,
             "UnexpectedAnswer",
-            format!("{said}. Trying again"),
+            format!("{said}. Trying again {}", within(backoff)),
             backoff,
         ),
     }

@@ -89,7 +89,7 @@ impl<K: ProviderResource> Reconciler for IdentityProviders<K> {
 
     async fn reconcile(&self, object: Arc<K>, earlier_failures: u32) -> Result<Pass, ReconcileError> {
         let key = object.key();
-        let verdict = self.judge(&object, &key).await?;
+        let verdict = self.judge(&object, &key, earlier_failures).await?;
         let news = self.providers.set(&key, verdict.availability());
         self.report(&object, &verdict).await?;
         if news {
@@ -97,7 +97,7 @@ impl<K: ProviderResource> Reconciler for IdentityProviders<K> {
         }
         let blocked = !verdict.is_ready();
         Ok(Pass {
-            wake: Some(self.wake(&key, &verdict, earlier_failures)),
+            wake: Some(self.wake(&key, &verdict)),
             blocked,
         })
     }
@@ -105,7 +105,16 @@ impl<K: ProviderResource> Reconciler for IdentityProviders<K> {
 
 impl<K: ProviderResource> IdentityProviders<K> {
     /// Finds out whether the provider can be used, with as few calls as that takes.
-    async fn judge(&self, object: &Arc<K>, key: &ProviderKey) -> Result<Verdict, ReconcileError> {
+    async fn judge(
+        &self,
+        object: &Arc<K>,
+        key: &ProviderKey,
+        earlier_failures: u32,
+    ) -> Result<Verdict, ReconcileError> {
+        let failed = |error: CallError| {
+            let pause = pause_after(&error.kind, key, earlier_failures);
+            Ok(Verdict::failed(error, pause))
+        };
         let suspected = self.providers.take_suspicion(key);
         if object.is_suspended() {
             return Ok(Verdict::suspended());
@@ -124,7 +133,7 @@ impl<K: ProviderResource> IdentityProviders<K> {
         };
         let opened = match self.open(object, key, credentials) {
             Ok(opened) => opened,
-            Err(error) => return Ok(Verdict::failed(&error)),
+            Err(error) => return failed(error),
         };
         if let Some((at, account)) = &opened.checked
             && !suspected
@@ -139,7 +148,7 @@ impl<K: ProviderResource> IdentityProviders<K> {
             }
             Err(error) => {
                 self.checked(key, &opened, None);
-                Ok(Verdict::failed(&error))
+                failed(error)
             }
         }
     }
@@ -211,23 +220,11 @@ impl<K: ProviderResource> IdentityProviders<K> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wake(&self, key: &ProviderKey, verdict: &Verdict, earlier_failures: u32) -> Duration {
-        let seed = format!("{}/{}", key.namespace, key.name);
-        let backoff = BACKOFF.pause(earlier_failures.saturating_add(1), &seed);
+    fn wake(&self, key: &ProviderKey, verdict: &Verdict) -> Duration {
         match verdict {
-            Verdict::Ready { .. } => spread(self.check_interval, &seed),
+            Verdict::Ready { .. } => spread(self.check_interval, &seed(key)),
             Verdict::Unusable(_) => MENDING_PAUSE,
-            Verdict::Failed { error, .. } => match &error.kind {
-                ErrorKind::Unavailable | ErrorKind::Unknown | ErrorKind::Malformed => backoff,
-                ErrorKind::Throttled { retry_after } => retry_after.unwrap_or(backoff).max(backoff),
-                ErrorKind::Braked { until, .. } => {
-                    let remaining =
-                        Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
-                    // A second more, so that the brake is off when the wake comes.
-                    remaining + Duration::from_secs(1)
-                }
-                _ => MENDING_PAUSE,
-            },
+            Verdict::Failed { pause, .. } => *pause,
         }
     }
 
@@ -285,6 +282,25 @@ impl<K: ProviderResource> IdentityProviders<K> {
                 .await;
         }
     }
+}
+
+/// How long to wait before a provider that failed is looked at again.
+fn pause_after(kind: &ErrorKind, key: &ProviderKey, earlier_failures: u32) -> Duration {
+    let backoff = BACKOFF.pause(earlier_failures.saturating_add(1), &seed(key));
+    match kind {
+        ErrorKind::Unavailable | ErrorKind::Unknown | ErrorKind::Malformed => backoff,
+        ErrorKind::Throttled { retry_after } => retry_after.unwrap_or(backoff).max(backoff),
+        ErrorKind::Braked { until, .. } => {
+            let remaining = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
+            // A second more, so that the brake is off when the wake comes.
+            remaining + Duration::from_secs(1)
+        }
+        _ => MENDING_PAUSE,
+    }
+}
+
+fn seed(key: &ProviderKey) -> String {
+    format!("{}/{}", key.namespace, key.name)
 }
 
 impl Verdict {
