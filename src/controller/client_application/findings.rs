@@ -41,7 +41,7 @@ fn provider(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
         ProviderView::Ready { .. } => Finding::new(
             PROVIDER_READY,
             Truth::True,
-            "Ready",
+            "Usable",
             "the identity provider can be used",
         ),
         _ => earlier(status, PROVIDER_READY),

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use k8s_openapi::jiff::Timestamp;
-use kube::runtime::events::EventType;
 use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
@@ -21,8 +20,7 @@ pub use kind::ProviderResource;
 use self::credentials::Credentials;
 use self::findings::Verdict;
 use super::registry::{Availability, Connection, ProviderKey, ProviderRegistry};
-use super::{Pass, ReconcileError, Reconciler};
-use crate::api::conditions::{self, READY};
+use super::{Pass, ReconcileError, Reconciler, news};
 use crate::api::names::FIELD_MANAGER;
 use crate::api::provider::IdentityProviderStatus;
 use crate::credential::schedule::{Backoff, spread};
@@ -259,27 +257,9 @@ impl<K: ProviderResource> IdentityProviders<K> {
         recorded: &IdentityProviderStatus,
         status: &IdentityProviderStatus,
     ) {
-        let Some(ready) = conditions::find(&status.conditions, READY) else {
-            return;
-        };
-        let known = conditions::find(&recorded.conditions, READY)
-            .is_some_and(|known| (&known.status, &known.reason) == (&ready.status, &ready.reason));
-        if !known {
-            tracing::info!(status = ready.status, reason = ready.reason, "{}", ready.message);
-            let type_ = if ready.status == "True" {
-                EventType::Normal
-            } else {
-                EventType::Warning
-            };
-            self.events
-                .publish(
-                    &object.object_ref(&()),
-                    type_,
-                    &ready.reason,
-                    "Check",
-                    &ready.message,
-                )
-                .await;
+        let about = object.object_ref(&());
+        for condition in news::news(&recorded.conditions, &status.conditions) {
+            news::tell(&self.events, &about, &condition).await;
         }
     }
 }
