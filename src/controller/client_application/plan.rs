@@ -221,7 +221,7 @@ pub(super) fn usable_provider<'a>(
             return Err(Box::new(Next::Halt(halt(
                 PROVIDER_READY,
                 Truth::Unknown,
-                "ProviderPending",
+                findings::PROVIDER_PENDING,
                 message,
                 soon,
             ))));

@@ -360,6 +360,27 @@ fn an_application_that_somebody_else_holds_is_left_to_them() {
 }
 
 #[test]
+fn while_the_provider_is_not_looked_at_yet_nothing_is_said_to_be_wrong() {
+    let mut observed = new_resource(json!({}));
+    observed.provider = ProviderView::Pending;
+    for type_ in ["ProviderReady", "Ready"] {
+        says(
+            &observed,
+            type_,
+            "Unknown",
+            "ProviderPending",
+            "ClusterIdentityProvider didit has not been looked at yet",
+        );
+    }
+    // What was said before stays.
+    observed.provider = ProviderView::Missing;
+    let said = plan(&observed, &POLICY, now()).status;
+    observed.status = said.clone();
+    observed.provider = ProviderView::Pending;
+    assert_eq!(plan(&observed, &POLICY, now()).status, said);
+}
+
+#[test]
 fn an_unknown_application_is_not_adopted() {
     let mut observed = new_resource(json!({"adopt": {"applicationId": "app-9"}}));
     observed.learned.gone = true;
