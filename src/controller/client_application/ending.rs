@@ -10,6 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::desired;
 use super::plan::{Halt, Next, Policy, failed, later, settles_in, unconfirmed, usable_provider};
 use super::state::{Observed, Search, Step};
+use crate::identity::{ErrorKind, INVALID_APPLICATION_ID};
 
 pub(super) fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
     if !observed.resource.has_finalizer {
@@ -18,7 +19,7 @@ pub(super) fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next
     let Some(to_release) = application(observed) else {
         return end();
     };
-    if observed.learned.released || observed.learned.gone {
+    if observed.learned.released || observed.learned.gone || names_no_application(observed) {
         return end();
     }
     match in_the_way(observed, policy) {
@@ -44,6 +45,18 @@ fn application(observed: &Observed) -> Option<String> {
         (None, None, Some(adoption)) => Some(format!("application {}", adoption.application_id)),
         (None, None, None) => None,
     }
+}
+
+/// The spec names what cannot be an application, so none was ever taken.
+fn names_no_application(observed: &Observed) -> bool {
+    let invalid = ErrorKind::Misconfigured {
+        reason: INVALID_APPLICATION_ID,
+    };
+    observed.status.application_id.is_none()
+        && observed
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.error.kind == invalid)
 }
 
 fn in_the_way(observed: &Observed, policy: &Policy) -> Option<Next> {

@@ -19,7 +19,7 @@ use crate::api::client_application::{
 };
 use crate::api::conditions::{self, Finding, Truth, whole_seconds};
 use crate::credential::schedule::{Backoff, spread, within};
-use crate::identity::{Application, ErrorKind};
+use crate::identity::{Application, ErrorKind, INVALID_APPLICATION_ID};
 
 /// The operator's settings that decisions depend on.
 #[derive(Clone, Copy, Debug)]
@@ -580,6 +580,18 @@ pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) ->
                 message,
                 policy.denied_pause,
             )
+        }
+        ErrorKind::Misconfigured {
+            reason: reason @ INVALID_APPLICATION_ID,
+        } => {
+            let message = match &observed.spec.adopt {
+                Some(_) => format!(
+                    "spec.adopt.applicationId: {}. It cannot change: delete this resource and create it again with the right id",
+                    error.message
+                ),
+                None => said,
+            };
+            halt(PROVISIONED, Truth::False, reason, message, policy.denied_pause)
         }
         ErrorKind::Misconfigured { reason } => {
             halt(PROVIDER_READY, Truth::False, reason, said, policy.denied_pause)

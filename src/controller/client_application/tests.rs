@@ -16,7 +16,9 @@ use crate::api::client_application::{ClientApplicationStatus, PendingCreation, P
 use crate::api::conditions;
 use crate::credential::schedule::Backoff;
 use crate::identity::mark::{self, Mark};
-use crate::identity::{Application, ApplicationMetadata, BrakeReason, CallError, ErrorKind, KeyVerdict};
+use crate::identity::{
+    Application, ApplicationMetadata, BrakeReason, CallError, ErrorKind, INVALID_APPLICATION_ID, KeyVerdict,
+};
 
 const POLICY: Policy = Policy {
     drift_interval: Duration::from_secs(3600),
@@ -357,6 +359,28 @@ fn an_application_that_somebody_else_holds_is_left_to_them() {
         "ApplicationHeld",
         "application app-1 is held by a ClientApplication of another namespace or cluster",
     );
+}
+
+#[test]
+fn an_id_that_cannot_be_one_is_the_specs_fault_and_leaves_nothing_to_release() {
+    let observed = new_resource(json!({"adopt": {"applicationId": "my-shop"}}));
+    let reason = INVALID_APPLICATION_ID;
+    let mut observed = failing(observed, ErrorKind::Misconfigured { reason });
+    let planned = says(
+        &observed,
+        "Provisioned",
+        "False",
+        "InvalidApplicationId",
+        "spec.adopt.applicationId: apx.didit.me said no. It cannot change: delete this resource",
+    );
+    ready(&planned, "False");
+    let provider = conditions::find(&planned.status.conditions, "ProviderReady").unwrap();
+    assert_eq!(provider.status, "True");
+    observed.resource.deletion = Some(now());
+    assert!(matches!(
+        plan(&observed, &POLICY, now()).step,
+        Some(Step::RemoveFinalizer { left_behind: None })
+    ));
 }
 
 #[test]

@@ -20,8 +20,8 @@ use serde_json::Value;
 use super::http::{Call, CallObserver, Effect, Endpoint, Failure, HttpClient, HttpOptions, Unreadable, tidy};
 use super::session::{LoginLedger, LoginRecord, Session, SessionKey, SessionRegistry};
 use super::{
-    Application, ApplicationMetadata, ApplicationSummary, CallError, Capabilities, ErrorKind, IdentityApi,
-    KeyVerdict, Organization, VerifiedAccount,
+    Application, ApplicationMetadata, ApplicationSummary, CallError, Capabilities, ErrorKind,
+    INVALID_APPLICATION_ID, IdentityApi, KeyVerdict, Organization, VerifiedAccount,
 };
 use login::DiditLogin;
 pub use organization::OrganizationChoice;
@@ -285,9 +285,12 @@ fn check_id(operation: &'static str, id: &str) -> Result<(), CallError> {
     Err(CallError {
         operation,
         kind: ErrorKind::Misconfigured {
-            reason: "InvalidApplicationId",
+            reason: INVALID_APPLICATION_ID,
         },
-        message: format!("`{}` is not an application id: Didit's are UUIDs", tidy(id)),
+        message: format!(
+            "`{}` is not an application id: Didit's are UUIDs, and its console shows them in the application's settings",
+            tidy(id)
+        ),
     })
 }
 

@@ -149,7 +149,10 @@ async fn what_is_not_an_id_is_never_made_part_of_a_path() {
             );
             assert_eq!(
                 error.message,
-                format!("`{id}` is not an application id: Didit's are UUIDs")
+                format!(
+                    "`{id}` is not an application id: Didit's are UUIDs, and its console shows them in the \
+                     application's settings"
+                )
             );
         }
     }
