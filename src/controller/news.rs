@@ -22,7 +22,7 @@ pub(super) fn news(told: &[Condition], conditions: &[Condition]) -> Vec<Conditio
         .filter(is_news)
         .cloned()
         .partition(|condition| condition.type_ == READY);
-    let only_repeated = |ready: &Condition| news.iter().any(|stage| says_the_same(stage, ready));
+    let only_repeated = |ready: &Condition| news.iter().any(|stage| stage.reason == ready.reason);
     let ready: Vec<_> = ready.into_iter().filter(|ready| !only_repeated(ready)).collect();
     news.extend(ready);
     news
@@ -90,6 +90,14 @@ mod tests {
             (vec![published, created], vec![published, created], vec![]),
             (vec![created], vec![not_ready, refused, created], vec![refused]),
             (vec![refused], vec![not_ready, refused], vec![not_ready]),
+            (
+                vec![],
+                vec![
+                    ("Ready", "False", "OutcomeUnknown"),
+                    ("Provisioned", "Unknown", "OutcomeUnknown"),
+                ],
+                vec![("Provisioned", "Unknown", "OutcomeUnknown")],
+            ),
             (vec![], vec![missing, refused], vec![refused, missing]),
             (
                 vec![],
