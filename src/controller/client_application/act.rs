@@ -14,7 +14,7 @@ use super::ClientApplications;
 use super::desired;
 use super::observe::Pass;
 use super::secret;
-use super::state::{Evidence, Resource as Facts, Search, SecretView, Step};
+use super::state::{Evidence, Observed, Resource as Facts, Search, SecretView, Step};
 use crate::api::ClientApplication;
 use crate::api::client_application::{ClientApplicationStatus, PublishedSecret};
 use crate::api::names::{FIELD_MANAGER, RELEASE_FINALIZER};
@@ -61,6 +61,9 @@ impl ClientApplications {
                 }))
             }
             (Step::Read(id), Some(api)) => {
+                if let Err(error) = check_adopted(&pass.observed, &id, api.as_ref()) {
+                    return Ok(Err(error));
+                }
                 Ok(absent_as_none(api.read_application(&id).await).map(Evidence::Read))
             }
             (Step::Update(id, changes), Some(api)) => {
@@ -290,6 +293,20 @@ fn fit_to_show(message: &str, api_key: &SecretString) -> String {
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(300)
         .collect()
+}
+
+/// What a user has typed is looked at before it is sent anywhere.
+fn check_adopted(observed: &Observed, id: &str, api: &dyn IdentityApi) -> Result<(), CallError> {
+    let typed = observed
+        .spec
+        .adopt
+        .as_ref()
+        .is_some_and(|adoption| adoption.application_id == id);
+    if typed && observed.status.application_id.is_none() {
+        api.check_application_id(id)
+    } else {
+        Ok(())
+    }
 }
 
 fn absent_as_none<T>(outcome: Result<T, CallError>) -> Result<Option<T>, CallError> {
