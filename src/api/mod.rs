@@ -16,6 +16,7 @@
 pub mod access_token;
 pub mod client_application;
 pub mod conditions;
+mod description;
 pub mod names;
 pub mod oauth2;
 pub mod provider;
@@ -36,12 +37,15 @@ use kube::core::Rule;
 /// Every custom resource definition of Keywright, in the order of `keywright crd`.
 #[must_use]
 pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
-    vec![
+    [
         AccessToken::crd(),
         ClientApplication::crd(),
         ClusterIdentityProvider::crd(),
         IdentityProvider::crd(),
     ]
+    .into_iter()
+    .map(description::in_paragraphs)
+    .collect()
 }
 
 /// A CEL rule with the sentence that the user reads when it does not hold.

@@ -15,13 +15,13 @@ use super::desired;
 use super::observe::Pass;
 use super::refusal;
 use super::secret;
-use super::state::{Evidence, Resource as Facts, SecretView, Step};
+use super::state::{Evidence, Observed, Resource as Facts, SecretView, Step};
 use crate::api::ClientApplication;
 use crate::api::client_application::ClientApplicationStatus;
 use crate::api::names::{FIELD_MANAGER, RELEASE_FINALIZER};
 use crate::controller::ReconcileError;
 use crate::credential::secret_content::application::ApplicationCredentials;
-use crate::identity::{Application, CallError, ErrorKind};
+use crate::identity::{Application, CallError, ErrorKind, IdentityApi};
 use crate::kube_ext::finalizer;
 
 /// The identity API's side of an outcome; the Kubernetes API's side is a [`ReconcileError`].
@@ -69,6 +69,9 @@ impl ClientApplications {
                     Evidence::Created(application)
                 })),
             (Step::Read(id), Some(api)) => {
+                if let Err(error) = check_adopted(&pass.observed, &id, api.as_ref()) {
+                    return Ok(Err(error));
+                }
                 Ok(absent_as_none(api.read_application(&id).await).map(Evidence::Read))
             }
             (Step::Update(id, changes), Some(api)) => {
@@ -250,5 +253,19 @@ fn not_connected() -> CallError {
         operation: "connect",
         kind: ErrorKind::Unavailable,
         message,
+    }
+}
+
+/// What a user has typed is looked at before it is sent anywhere.
+fn check_adopted(observed: &Observed, id: &str, api: &dyn IdentityApi) -> Result<(), CallError> {
+    let typed = observed
+        .spec
+        .adopt
+        .as_ref()
+        .is_some_and(|adoption| adoption.application_id == id);
+    if typed && observed.status.application_id.is_none() {
+        api.check_application_id(id)
+    } else {
+        Ok(())
     }
 }
