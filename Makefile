@@ -25,8 +25,8 @@ help: ## Show this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 | \2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
 	@echo
-	@echo "  KEEP=1 make demo                           stays up at the end, for you to play with"
-	@echo "  KUBECONFIG=... CLUSTER=1 make demo         uses your cluster instead of a control plane of its own"
+	@echo "  KEEP=1 make demo                      goes on running at the end, and prints commands to try, until Ctrl-C"
+	@echo "  KUBECONFIG=... CLUSTER=1 make demo    uses your cluster instead of starting a control plane"
 
 demo: rust-tools control-plane-tools build ## Show Keywright at work, on a real control plane and a sandbox of Didit
 	@"$(target)/debug/keywright-demo"

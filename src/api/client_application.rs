@@ -234,13 +234,15 @@ pub struct DiditApplication {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Adoption {
-    /// Identifier of the application at the identity API: for Didit its UUID.
+    /// Identifier of the application at the identity API: for Didit its UUID, which the console shows in the
+    /// application's settings.
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     pub application_id: String,
 }
 
-/// What becomes of the application when its resource is deleted: `Retain`, also when absent. Didit offers no
-/// way to delete an application, so `Delete` is refused. The Secret is removed in any case.
+/// What becomes of the application when its resource is deleted. `Retain`, also when absent: it stays at the
+/// identity API. `Delete` is refused, since Didit offers no way to delete an application. The Secret is removed in
+/// any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum DeletionPolicy {
     /// It stays at the identity API, without Keywright's mark.
@@ -279,9 +281,11 @@ pub struct ClientApplicationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 
-    /// What becomes of the application when this resource is deleted. Always `Retain`: see
-    /// `spec.deletionPolicy`.
+    /// What becomes of the application when this resource is deleted. Always `Retain`: the application stays at
+    /// the identity API, since Didit offers no way to delete one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    // As it stands here, since the description of a type takes the place of a field's.
+    #[schemars(with = "Option<String>", extend("enum" = ["Retain", "Delete"]))]
     pub deletion_policy: Option<DeletionPolicy>,
 
     /// A creation that was begun and whose outcome is not recorded yet. While it stands, Keywright looks

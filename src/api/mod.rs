@@ -15,6 +15,7 @@
 
 pub mod client_application;
 pub mod conditions;
+mod description;
 pub mod names;
 pub mod provider;
 pub mod secret;
@@ -32,11 +33,14 @@ use kube::core::Rule;
 /// Every custom resource definition of Keywright, in the order of `keywright crd`.
 #[must_use]
 pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
-    vec![
+    [
         ClientApplication::crd(),
         ClusterIdentityProvider::crd(),
         IdentityProvider::crd(),
     ]
+    .into_iter()
+    .map(description::in_paragraphs)
+    .collect()
 }
 
 /// A CEL rule with the sentence that the user reads when it does not hold.

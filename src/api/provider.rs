@@ -314,6 +314,11 @@ pub struct LoginStatus {
     #[serde(default)]
     #[schemars(with = "i32", range(min = 0))]
     pub refusals: u32,
+    /// Logins in a row that the identity API answered with 429: it asked to wait, or the account is locked, or
+    /// the password is wrong.
+    #[serde(default)]
+    #[schemars(with = "i32", range(min = 0))]
+    pub throttled: u32,
     /// The brake: while it is on, these credentials are not tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brake: Option<BrakeStatus>,
@@ -323,7 +328,7 @@ pub struct LoginStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BrakeStatus {
-    /// CamelCase reason: `LoginRefused`, `SecondFactorRequired` or `LoginUnanswered`.
+    /// CamelCase reason: `LoginRefused`, `SecondFactorRequired`, `LoginUnanswered` or `LoginThrottled`.
     pub reason: String,
     /// When the credentials are tried again if the Secret does not change before.
     pub until: Time,

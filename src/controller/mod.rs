@@ -2,6 +2,7 @@
 
 pub mod client_application;
 pub mod identity_provider;
+mod news;
 pub mod registry;
 pub mod wake;
 

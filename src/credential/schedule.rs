@@ -32,6 +32,28 @@ pub fn spread(interval: Duration, seed: &str) -> Duration {
     interval.mul_f64(fraction(seed).mul_add(-0.2, 1.0))
 }
 
+/// When something is done again that comes after `pause`, for a reader: "within 30 seconds". Coarse, so that the
+/// sentence stays the same while pauses vary a little.
+#[must_use]
+pub fn within(pause: Duration) -> String {
+    const STEPS: [(u64, &str); 7] = [
+        (10, "10 seconds"),
+        (30, "30 seconds"),
+        (60, "a minute"),
+        (2 * 60, "2 minutes"),
+        (5 * 60, "5 minutes"),
+        (15 * 60, "15 minutes"),
+        (60 * 60, "an hour"),
+    ];
+    let step = STEPS
+        .iter()
+        .find(|(seconds, _)| pause <= Duration::from_secs(*seconds));
+    match step {
+        Some((_, words)) => format!("within {words}"),
+        None => format!("within {} hours", pause.as_secs().div_ceil(60 * 60)),
+    }
+}
+
 /// A number in `0.0..1.0` that is stable for a seed and evenly spread over seeds.
 fn fraction(seed: &str) -> f64 {
     let digest = Sha256::digest(seed.as_bytes());
@@ -51,6 +73,22 @@ mod tests {
         first: Duration::from_secs(1),
         longest: Duration::from_secs(300),
     };
+
+    #[test]
+    fn a_wait_is_said_coarsely_and_never_too_short() {
+        for (seconds, words) in [
+            (0, "within 10 seconds"),
+            (10, "within 10 seconds"),
+            (11, "within 30 seconds"),
+            (60, "within a minute"),
+            (61, "within 2 minutes"),
+            (300, "within 5 minutes"),
+            (3600, "within an hour"),
+            (3601, "within 2 hours"),
+        ] {
+            assert_eq!(within(Duration::from_secs(seconds)), words);
+        }
+    }
 
     proptest! {
         #[test]

@@ -55,6 +55,9 @@ pub enum ErrorKind {
     },
 }
 
+/// Reason of [`ErrorKind::Misconfigured`] for an application's id that cannot be one.
+pub const INVALID_APPLICATION_ID: &str = "InvalidApplicationId";
+
 /// Why credentials are no longer tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrakeReason {
@@ -64,4 +67,19 @@ pub enum BrakeReason {
     SecondFactorRequired,
     /// Several logins in a row ended without an answer, so whether they counted as failures is unknown.
     LoginUnanswered,
+    /// The identity API answered a login with 429: a locked account and a wrong password can look like this too.
+    LoginThrottled,
+}
+
+impl BrakeReason {
+    /// The reason as a CamelCase word, as conditions and `status.login` show it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LoginRefused => "LoginRefused",
+            Self::SecondFactorRequired => "SecondFactorRequired",
+            Self::LoginUnanswered => "LoginUnanswered",
+            Self::LoginThrottled => "LoginThrottled",
+        }
+    }
 }

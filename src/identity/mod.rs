@@ -12,7 +12,7 @@ pub mod session;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-pub use error::{BrakeReason, CallError, ErrorKind};
+pub use error::{BrakeReason, CallError, ErrorKind, INVALID_APPLICATION_ID};
 
 /// What Keywright needs of an identity API that keeps client applications.
 ///
@@ -28,6 +28,13 @@ pub trait IdentityApi: Send + Sync {
 
     /// Checks the credentials and says whom they belong to and which organization is used.
     async fn verify(&self) -> Result<VerifiedAccount, CallError>;
+
+    /// Whether `id`, which a user has typed, has the form of an application's identifier. No call is made.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Misconfigured`] with reason [`INVALID_APPLICATION_ID`], and where to find the right one.
+    fn check_application_id(&self, id: &str) -> Result<(), CallError>;
 
     /// All applications of the organization, oldest first as far as the API orders them.
     async fn list_applications(&self) -> Result<Vec<ApplicationSummary>, CallError>;

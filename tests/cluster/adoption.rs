@@ -1,8 +1,8 @@
 //! An application that exists already is taken.
 
-use keywright::api::ClientApplication;
 use keywright::api::client_application::Origin;
 use keywright::api::conditions;
+use keywright::api::{ClientApplication, IdentityProvider};
 use keywright_sandbox::{ApplicationEdit, Config, NewAccount, Operation};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -73,6 +73,33 @@ async fn an_adopted_application_changes_only_where_the_resource_says_so() {
         world.sandbox.applications()[0].description.as_deref(),
         Some("Made by hand")
     );
+}
+
+#[tokio::test]
+async fn an_id_that_cannot_be_one_is_said_without_any_call() {
+    let world = World::new("no-uuid").await;
+    let _operator = world.operator();
+    world.apply_provider().await;
+    world
+        .until::<IdentityProvider>("didit", ("Ready", "True", "Ready"))
+        .await;
+    let before = world.sandbox.calls().len();
+    let spec = json!({"adopt": {"applicationId": "my-shop"}});
+    world.apply(client_application("payments", spec)).await;
+    let said = world
+        .until::<ClientApplication>("payments", ("Provisioned", "False", "InvalidApplicationId"))
+        .await;
+    assert_eq!(
+        said.message,
+        "spec.adopt.applicationId: `my-shop` is not an application id: Didit's are UUIDs, and its console shows them \
+         in the application's settings. It cannot change: delete this resource and create it again with the right id"
+    );
+    world
+        .until::<ClientApplication>("payments", ("ProviderReady", "True", "Usable"))
+        .await;
+    assert_eq!(world.sandbox.calls().len(), before);
+    world.delete::<ClientApplication>("payments").await;
+    world.until_gone::<ClientApplication>("payments").await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use keywright::api::{ClientApplication, IdentityProvider};
-use keywright_sandbox::{Config, NewAccount, Operation};
+use keywright_sandbox::{Config, NewAccount, Operation, Switches, WrongPassword};
 use serde_json::json;
 
 use crate::harness::{
@@ -68,6 +68,59 @@ async fn a_wrong_password_is_tried_once_and_the_right_one_heals_it() {
     }
     assert_eq!(world.sandbox.count(Operation::Login), 2);
     assert_eq!(world.sandbox.applications().len(), 3);
+}
+
+#[tokio::test]
+async fn a_wrong_password_answered_with_429_is_tried_once_and_the_right_one_heals_it() {
+    let world = World::new("wait").await;
+    world.sandbox.set_switches(Switches {
+        wrong_password: WrongPassword::Throttled,
+        ..Switches::default()
+    });
+    let mut operator = world.operator();
+    world
+        .apply(account_secret(json!({"email": EMAIL, "password": "not it"})))
+        .await;
+    world.apply(world.identity_provider(json!({}))).await;
+    for name in ["a", "b"] {
+        world.apply(client_application(name, json!({}))).await;
+    }
+    let said = world
+        .until::<IdentityProvider>("didit", ("Ready", "False", "LoginThrottled"))
+        .await;
+    assert!(
+        said.message
+            .contains("a wrong password can look like this too. Check the password in the account's Secret"),
+        "{}",
+        said.message
+    );
+    assert!(
+        said.message.contains("The login is tried again at "),
+        "{}",
+        said.message
+    );
+    for name in ["a", "b"] {
+        world
+            .until::<ClientApplication>(name, ("Ready", "False", "LoginThrottled"))
+            .await;
+    }
+
+    operator.stop().await;
+    operator.start_again();
+    world.apply(client_application("c", json!({}))).await;
+    world
+        .until::<ClientApplication>("c", ("ProviderReady", "False", "LoginThrottled"))
+        .await;
+    is_braked(&operator, &world).await;
+    assert_eq!(world.sandbox.count(Operation::Login), 1);
+
+    world
+        .apply(account_secret(json!({"email": EMAIL, "password": PASSWORD})))
+        .await;
+    for name in ["a", "b", "c"] {
+        world.until_published(name).await;
+    }
+    assert_eq!(world.sandbox.count(Operation::Login), 2);
 }
 
 async fn is_braked(operator: &Operator, world: &World) {

@@ -51,7 +51,7 @@ async fn survives(name: &str, outage: Outage) {
     world.sandbox.set_outage(None);
     world.until_published("late").await;
     world
-        .until::<ClientApplication>("payments", ("ProviderReady", "True", "Ready"))
+        .until::<ClientApplication>("payments", ("ProviderReady", "True", "Usable"))
         .await;
     assert_eq!(
         entries(&world.secret("payments-didit").await.unwrap()),
@@ -87,7 +87,7 @@ async fn a_provider_that_is_deleted_leaves_what_was_published_until_it_returns()
 
     world.apply_provider().await;
     world
-        .until::<ClientApplication>("payments", ("ProviderReady", "True", "Ready"))
+        .until::<ClientApplication>("payments", ("ProviderReady", "True", "Usable"))
         .await;
     assert_eq!(world.sandbox.applications().len(), 1);
 }

@@ -15,7 +15,7 @@ use super::desired;
 use super::observe::Pass;
 use super::refusal;
 use super::secret;
-use super::state::{Candidates, Evidence, Resource as Facts, Search, SecretView, Step};
+use super::state::{Candidates, Evidence, Observed, Resource as Facts, Search, SecretView, Step};
 use crate::api::ClientApplication;
 use crate::api::client_application::ClientApplicationStatus;
 use crate::api::names::{FIELD_MANAGER, RELEASE_FINALIZER};
@@ -72,6 +72,9 @@ impl ClientApplications {
                     Evidence::Created(application)
                 })),
             (Step::Read(id), Some(api)) => {
+                if let Err(error) = check_adopted(&pass.observed, &id, api.as_ref()) {
+                    return Ok(Err(error));
+                }
                 Ok(absent_as_none(api.read_application(&id).await).map(Evidence::Read))
             }
             (Step::Update(id, changes), Some(api)) => {
@@ -315,6 +318,20 @@ fn not_connected() -> CallError {
         operation: "connect",
         kind: ErrorKind::Unavailable,
         message,
+    }
+}
+
+/// What a user has typed is looked at before it is sent anywhere.
+fn check_adopted(observed: &Observed, id: &str, api: &dyn IdentityApi) -> Result<(), CallError> {
+    let typed = observed
+        .spec
+        .adopt
+        .as_ref()
+        .is_some_and(|adoption| adoption.application_id == id);
+    if typed && observed.status.application_id.is_none() {
+        api.check_application_id(id)
+    } else {
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ use super::plan::{
     Halt, Next, Policy, Settled, failed, find_marked, later, settled, unconfirmed, usable_provider,
 };
 use super::state::{Observed, Search, Step};
+use crate::identity::{ErrorKind, INVALID_APPLICATION_ID};
 
 pub(super) fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
     if !observed.resource.has_finalizer {
@@ -20,7 +21,7 @@ pub(super) fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next
     let Some(to_release) = application(observed) else {
         return end();
     };
-    if observed.learned.released || observed.learned.gone {
+    if observed.learned.released || observed.learned.gone || names_no_application(observed) {
         return end();
     }
     match in_the_way(observed, policy) {
@@ -46,6 +47,18 @@ fn application(observed: &Observed) -> Option<String> {
         (None, None, Some(adoption)) => Some(format!("application {}", adoption.application_id)),
         (None, None, None) => None,
     }
+}
+
+/// The spec names what cannot be an application, so none was ever taken.
+fn names_no_application(observed: &Observed) -> bool {
+    let invalid = ErrorKind::Misconfigured {
+        reason: INVALID_APPLICATION_ID,
+    };
+    observed.status.application_id.is_none()
+        && observed
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.error.kind == invalid)
 }
 
 fn in_the_way(observed: &Observed, policy: &Policy) -> Option<Next> {

@@ -11,6 +11,9 @@ use crate::identity::KeyVerdict;
 /// Reason for [`PROVISIONED`] when the identity API no longer knows the application.
 pub(super) const APPLICATION_MISSING: &str = "ApplicationMissing";
 
+/// Reason while the provider has not been looked at: nothing is known to be wrong.
+pub(super) const PROVIDER_PENDING: &str = "ProviderPending";
+
 /// All conditions. `status` is what is about to be recorded, `halted` what is in the way.
 pub(super) fn all(
     observed: &Observed,
@@ -42,7 +45,7 @@ fn provider(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
         ProviderView::Ready { .. } => Finding::new(
             PROVIDER_READY,
             Truth::True,
-            "Ready",
+            "Usable",
             "the identity provider can be used",
         ),
         _ => earlier(status, PROVIDER_READY),
@@ -235,6 +238,10 @@ fn ready(
             }
             Finding::new(READY, Truth::True, "Published", message)
         }
+        (false, _, Some(halted)) if halted.reason == PROVIDER_PENDING => Finding {
+            truth: Truth::Unknown,
+            ..not_ready(halted)
+        },
         (false, _, Some(halted)) => not_ready(halted),
         (false, _, None) => {
             let unfinished = stages.iter().find(|finding| finding.truth != Truth::True);

@@ -30,7 +30,7 @@ use self::state::{Failure, Observed};
 use super::registry::{ProviderKey, ProviderRegistry};
 use super::{Pass, ReconcileError, Reconciler};
 use crate::api::ClientApplication;
-use crate::identity::{CallError, ErrorKind};
+use crate::identity::{CallError, ErrorKind, INVALID_APPLICATION_ID, session};
 use crate::kube_ext::events::Events;
 use crate::kube_ext::index::SecretIndex;
 use crate::kube_ext::lease::Leadership;
@@ -124,13 +124,14 @@ impl ClientApplications {
     /// A failure that may concern everyone who uses the provider is looked into by the provider's own
     /// controller, so that its status tells the truth.
     fn suspect_provider(&self, observed: &Observed, error: &CallError) {
-        let concerns_all = matches!(
-            error.kind,
-            ErrorKind::Unavailable
-                | ErrorKind::Unauthorized
-                | ErrorKind::Braked { .. }
-                | ErrorKind::Misconfigured { .. }
-        );
+        let concerns_all = match error.kind {
+            ErrorKind::Unavailable | ErrorKind::Unauthorized | ErrorKind::Braked { .. } => true,
+            // An id that the spec names is nobody else's business.
+            ErrorKind::Misconfigured { reason } => reason != INVALID_APPLICATION_ID,
+            // Other calls may be throttled one by one; without a login nobody gets on.
+            ErrorKind::Throttled { .. } => error.operation == session::OPERATION,
+            _ => false,
+        };
         if concerns_all {
             let key = ProviderKey::of(&observed.spec.provider_ref, &observed.resource.namespace);
             self.providers.suspect(&key);

@@ -22,8 +22,9 @@ use crate::controller::registry::{Availability, Connection, Lookup, ProviderKey}
 pub(super) struct Pass {
     /// The resource as it was read.
     pub(super) object: Arc<ClientApplication>,
-    /// The conditions that were recorded when the pass began.
-    pub(super) conditions_before: Vec<Condition>,
+    /// The conditions as they were told last: those that were recorded when the pass began, and what was told
+    /// since.
+    pub(super) told: Vec<Condition>,
     /// What decisions rest on.
     pub(super) observed: Observed,
     /// The provider, where it can be used.
@@ -67,10 +68,10 @@ impl ClientApplications {
             failure: None,
             earlier_failures,
         };
-        let conditions_before = observed.status.conditions.clone();
+        let told = observed.status.conditions.clone();
         Ok(Some(Pass {
             object,
-            conditions_before,
+            told,
             observed,
             connection,
         }))

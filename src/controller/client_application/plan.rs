@@ -19,8 +19,8 @@ use crate::api::client_application::{
     PendingCreation, ProviderKind, SECRET_SYNCED,
 };
 use crate::api::conditions::{self, Finding, Truth, whole_seconds};
-use crate::credential::schedule::{Backoff, spread};
-use crate::identity::{Application, ErrorKind};
+use crate::credential::schedule::{Backoff, spread, within};
+use crate::identity::{Application, ErrorKind, INVALID_APPLICATION_ID};
 
 /// The operator's settings that decisions depend on.
 #[derive(Clone, Copy, Debug)]
@@ -225,7 +225,7 @@ pub(super) fn usable_provider<'a>(
             return Err(Box::new(Next::Halt(halt(
                 PROVIDER_READY,
                 Truth::Unknown,
-                "ProviderPending",
+                findings::PROVIDER_PENDING,
                 message,
                 soon,
             ))));
@@ -637,7 +637,7 @@ pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) ->
             PROVIDER_READY,
             Truth::False,
             "Unavailable",
-            format!("{said}. Trying again"),
+            format!("{said}. Trying again {}", within(backoff)),
             backoff,
         ),
         ErrorKind::Throttled { retry_after } => {
@@ -645,13 +645,31 @@ pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) ->
             let message = format!("{said}. Trying again in {} seconds", wake.as_secs());
             halt(PROVIDER_READY, Truth::False, "Throttled", message, wake)
         }
-        ErrorKind::Braked { .. } => halt(
-            PROVIDER_READY,
-            Truth::False,
-            "CredentialsRefused",
-            said,
-            policy.denied_pause,
-        ),
+        // The provider looks for itself and says when its account is tried again.
+        ErrorKind::Braked { reason, until } => {
+            let message = format!(
+                "{said}. The login is tried again at {until:.0} unless the account's Secret changes before"
+            );
+            halt(
+                PROVIDER_READY,
+                Truth::False,
+                reason.as_str(),
+                message,
+                policy.denied_pause,
+            )
+        }
+        ErrorKind::Misconfigured {
+            reason: reason @ INVALID_APPLICATION_ID,
+        } => {
+            let message = match &observed.spec.adopt {
+                Some(_) => format!(
+                    "spec.adopt.applicationId: {}. It cannot change: delete this resource and create it again with the right id",
+                    error.message
+                ),
+                None => said,
+            };
+            halt(PROVISIONED, Truth::False, reason, message, policy.denied_pause)
+        }
         ErrorKind::Misconfigured { reason } => {
             halt(PROVIDER_READY, Truth::False, reason, said, policy.denied_pause)
         }
@@ -675,14 +693,17 @@ pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) ->
             PROVISIONED,
             Truth::Unknown,
             "OutcomeUnknown",
-            format!("{said}. Looking before it is tried again"),
+            format!(
+                "{said}. Looking for its outcome {}, before it is tried again",
+                within(backoff)
+            ),
             backoff,
         ),
         ErrorKind::Malformed => halt(
             PROVISIONED,
             Truth::Unknown,
             "UnexpectedAnswer",
-            format!("{said}. Trying again"),
+            format!("{said}. Trying again {}", within(backoff)),
             backoff,
         ),
     }

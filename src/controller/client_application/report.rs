@@ -3,20 +3,20 @@
 use std::sync::PoisonError;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::runtime::events::EventType;
 use kube::{Api, Resource, ResourceExt};
 
 use super::ClientApplications;
 use super::observe::Pass;
 use crate::api::ClientApplication;
 use crate::api::client_application::ClientApplicationStatus;
+use crate::api::conditions::READY;
 use crate::api::names::FIELD_MANAGER;
-use crate::controller::ReconcileError;
+use crate::controller::{ReconcileError, news};
 use crate::kube_ext::apply;
 
 impl ClientApplications {
-    /// Records the status that a pass has come to, and publishes an event for each condition that has changed
-    /// since the pass began.
+    /// Records the status that a pass has come to, and tells of each condition that has changed since the pass
+    /// began.
     pub(super) async fn report(
         &self,
         pass: &mut Pass,
@@ -26,7 +26,6 @@ impl ClientApplications {
         if ended {
             return Ok(());
         }
-        let before = std::mem::take(&mut pass.conditions_before);
         let conditions = status.conditions.clone();
         match self.record(pass, &status).await {
             // The resource is gone: nobody is left to be told.
@@ -36,13 +35,11 @@ impl ClientApplications {
             }) if answer.is_not_found() => return Ok(()),
             recorded => recorded?,
         }
-        for condition in changed(&before, &conditions) {
-            self.tell(pass, condition).await;
-        }
+        self.tell(pass, &conditions, |_| true).await;
         Ok(())
     }
 
-    /// Records a status unless that is what is recorded already.
+    /// Records a status unless that is what is recorded already, and tells of stages that are reached.
     pub(super) async fn record(
         &self,
         pass: &mut Pass,
@@ -57,6 +54,9 @@ impl ClientApplications {
         let written = written.map_err(ReconcileError::kube("writing the status"))?;
         self.remember_version(&written);
         pass.object = written.into();
+        // What is reached is told at once: should the process end here, the next pass finds it recorded. What is
+        // missing in the middle of a pass is only on its way.
+        self.tell(pass, &status.conditions, is_reached_stage).await;
         Ok(())
     }
 
@@ -73,48 +73,16 @@ impl ClientApplications {
         }
     }
 
-    async fn tell(&self, pass: &Pass, condition: &Condition) {
-        let type_ = if condition.status == "False" {
-            EventType::Warning
-        } else {
-            EventType::Normal
-        };
-        tracing::info!(
-            condition = condition.type_,
-            status = condition.status,
-            reason = condition.reason,
-            "{}",
-            condition.message
-        );
+    /// Tells what of the conditions is news and `wanted`.
+    async fn tell(&self, pass: &mut Pass, conditions: &[Condition], wanted: fn(&Condition) -> bool) {
         let about = pass.object.object_ref(&());
-        self.events
-            .publish(
-                &about,
-                type_,
-                &condition.reason,
-                &condition.type_,
-                &condition.message,
-            )
-            .await;
+        for condition in news::news(&pass.told, conditions).into_iter().filter(wanted) {
+            news::tell(&self.events, &about, &condition).await;
+            news::remember(&mut pass.told, condition);
+        }
     }
 }
 
-/// The conditions whose status or reason is new. `Unknown` is no news to anybody.
-fn changed<'a>(before: &[Condition], after: &'a [Condition]) -> impl Iterator<Item = &'a Condition> {
-    let earlier: Vec<_> = before
-        .iter()
-        .map(|condition| {
-            (
-                condition.type_.clone(),
-                condition.status.clone(),
-                condition.reason.clone(),
-            )
-        })
-        .collect();
-    after.iter().filter(move |condition| {
-        let known = earlier.iter().any(|(type_, status, reason)| {
-            (type_, status, reason) == (&condition.type_, &condition.status, &condition.reason)
-        });
-        condition.status != "Unknown" && condition.reason != "Waiting" && !known
-    })
+fn is_reached_stage(condition: &Condition) -> bool {
+    condition.type_ != READY && condition.status == "True"
 }

@@ -17,7 +17,9 @@ use crate::api::client_application::{ClientApplicationStatus, PendingCreation, P
 use crate::api::conditions;
 use crate::credential::schedule::Backoff;
 use crate::identity::mark::{self, Mark};
-use crate::identity::{Application, ApplicationMetadata, BrakeReason, CallError, ErrorKind, KeyVerdict};
+use crate::identity::{
+    Application, ApplicationMetadata, BrakeReason, CallError, ErrorKind, INVALID_APPLICATION_ID, KeyVerdict,
+};
 
 const POLICY: Policy = Policy {
     drift_interval: Duration::from_secs(3600),
@@ -255,7 +257,7 @@ fn ready_stays_true_while_the_published_credentials_are_valid() {
                 until: now(),
             },
             "ProviderReady",
-            "CredentialsRefused",
+            "LoginRefused",
         ),
         (
             ErrorKind::Misconfigured {
@@ -379,6 +381,49 @@ fn an_application_that_another_resource_claims_is_not_even_looked_at() {
         observed.application_rival = Some((namespace.into(), "billing".into()));
         says(&observed, "Provisioned", "False", "ApplicationClaimed", sentence);
     }
+}
+
+#[test]
+fn an_id_that_cannot_be_one_is_the_specs_fault_and_leaves_nothing_to_release() {
+    let observed = new_resource(json!({"adopt": {"applicationId": "my-shop"}}));
+    let reason = INVALID_APPLICATION_ID;
+    let mut observed = failing(observed, ErrorKind::Misconfigured { reason });
+    let planned = says(
+        &observed,
+        "Provisioned",
+        "False",
+        "InvalidApplicationId",
+        "spec.adopt.applicationId: apx.didit.me said no. It cannot change: delete this resource",
+    );
+    ready(&planned, "False");
+    let provider = conditions::find(&planned.status.conditions, "ProviderReady").unwrap();
+    assert_eq!(provider.status, "True");
+    observed.resource.deletion = Some(now());
+    assert!(matches!(
+        plan(&observed, &POLICY, now()).step,
+        Some(Step::RemoveFinalizer { left_behind: None })
+    ));
+}
+
+#[test]
+fn while_the_provider_is_not_looked_at_yet_nothing_is_said_to_be_wrong() {
+    let mut observed = new_resource(json!({}));
+    observed.provider = ProviderView::Pending;
+    for type_ in ["ProviderReady", "Ready"] {
+        says(
+            &observed,
+            type_,
+            "Unknown",
+            "ProviderPending",
+            "ClusterIdentityProvider didit has not been looked at yet",
+        );
+    }
+    // What was said before stays.
+    observed.provider = ProviderView::Missing;
+    let said = plan(&observed, &POLICY, now()).status;
+    observed.status = said.clone();
+    observed.provider = ProviderView::Pending;
+    assert_eq!(plan(&observed, &POLICY, now()).status, said);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::core::Selector;
@@ -10,6 +11,7 @@ use crate::api::conditions::{self, Finding, READY, Truth};
 use crate::api::provider::{
     AUTHENTICATED, AllowedNamespaces, IdentityProviderStatus, ORGANIZATION_RESOLVED, OrganizationStatus,
 };
+use crate::credential::schedule::within;
 use crate::identity::didit::Didit;
 use crate::identity::{BrakeReason, CallError, Capabilities, ErrorKind, IdentityApi, VerifiedAccount};
 
@@ -30,6 +32,8 @@ pub(super) enum Verdict {
         finding: Finding,
         /// What came back.
         error: CallError,
+        /// When it is tried again.
+        pause: Duration,
     },
 }
 
@@ -43,10 +47,11 @@ impl Verdict {
         Self::Unusable(Finding::new(READY, Truth::False, "Suspended", message))
     }
 
-    pub(super) fn failed(error: &CallError) -> Self {
+    pub(super) fn failed(error: CallError, pause: Duration) -> Self {
         Self::Failed {
-            finding: failure(error),
-            error: error.clone(),
+            finding: failure(&error, pause),
+            error,
+            pause,
         }
     }
 
@@ -132,23 +137,26 @@ fn unusable(finding: &Finding, recorded: &IdentityProviderStatus) -> Vec<Finding
     findings
 }
 
-fn failure(error: &CallError) -> Finding {
+fn failure(error: &CallError, pause: Duration) -> Finding {
     let said = error.to_string();
+    let again = within(pause);
     match &error.kind {
         ErrorKind::Braked { reason, until } => {
-            let reason = match reason {
-                BrakeReason::LoginRefused => "LoginRefused",
-                BrakeReason::SecondFactorRequired => "SecondFactorRequired",
-                BrakeReason::LoginUnanswered => "LoginUnanswered",
-            };
             let advice = match reason {
-                "LoginUnanswered" => "If the identity API is down, nothing has to be done",
-                _ => "Correct the account's Secret: it is used as soon as it changes",
+                BrakeReason::LoginUnanswered => "If the identity API is down, nothing has to be done",
+                BrakeReason::LoginThrottled => {
+                    "Didit asks to wait, or the account is locked; a wrong password can look like this too. Check \
+                     the password in the account's Secret"
+                }
+                BrakeReason::LoginRefused | BrakeReason::SecondFactorRequired => {
+                    "Correct the account's Secret: it is used as soon as it changes"
+                }
             };
             let message = format!(
-                "{said}. {advice}. Until then nothing is tried before {until:.0}, since Didit locks an account after repeated failures"
+                "{said}. {advice}. The login is tried again at {until:.0} unless the Secret changes before, since Didit locks \
+                 an account after repeated failures"
             );
-            Finding::new(AUTHENTICATED, Truth::False, reason, message)
+            Finding::new(AUTHENTICATED, Truth::False, reason.as_str(), message)
         }
         ErrorKind::Misconfigured { reason } => {
             let type_ = if reason.starts_with("Organization") {
@@ -161,21 +169,24 @@ fn failure(error: &CallError) -> Finding {
         ErrorKind::Unauthorized => Finding::new(AUTHENTICATED, Truth::False, "Unauthorized", said),
         ErrorKind::Forbidden => Finding::new(ORGANIZATION_RESOLVED, Truth::False, "Forbidden", said),
         ErrorKind::NotFound => Finding::new(ORGANIZATION_RESOLVED, Truth::False, "NotFound", said),
-        ErrorKind::Throttled { .. } => {
-            Finding::new(READY, Truth::False, "Throttled", format!("{said}. Trying again"))
-        }
+        ErrorKind::Throttled { .. } => Finding::new(
+            READY,
+            Truth::False,
+            "Throttled",
+            format!("{said}. Trying again {again}"),
+        ),
         ErrorKind::Rejected => Finding::new(AUTHENTICATED, Truth::False, "Rejected", said),
         ErrorKind::Unknown | ErrorKind::Unavailable => Finding::new(
             READY,
             Truth::False,
             "Unavailable",
-            format!("{said}. Trying again"),
+            format!("{said}. Trying again {again}"),
         ),
         ErrorKind::Malformed => Finding::new(
             READY,
             Truth::False,
             "UnexpectedAnswer",
-            format!("{said}. Trying again"),
+            format!("{said}. Trying again {again}"),
         ),
     }
 }

@@ -63,6 +63,7 @@ pub(super) fn record_of(status: &LoginStatus) -> LoginRecord {
         verified: status.verified,
         unanswered: status.unanswered,
         refusals: status.refusals,
+        throttled: status.throttled,
         brake: status.brake.as_ref().map(|brake| Brake {
             reason: reason_of(&brake.reason),
             until: brake.until.0,
@@ -77,8 +78,9 @@ fn status_of(record: &LoginRecord) -> LoginStatus {
         verified: record.verified,
         unanswered: record.unanswered,
         refusals: record.refusals,
+        throttled: record.throttled,
         brake: record.brake.as_ref().map(|brake| BrakeStatus {
-            reason: format!("{:?}", brake.reason),
+            reason: brake.reason.as_str().to_owned(),
             until: Time(whole_seconds(brake.until)),
             message: brake.message.clone(),
         }),
@@ -89,6 +91,7 @@ fn reason_of(reason: &str) -> BrakeReason {
     match reason {
         "SecondFactorRequired" => BrakeReason::SecondFactorRequired,
         "LoginUnanswered" => BrakeReason::LoginUnanswered,
+        "LoginThrottled" => BrakeReason::LoginThrottled,
         // A reason that another version wrote still means that the credentials are not to be tried.
         _ => BrakeReason::LoginRefused,
     }
@@ -105,12 +108,14 @@ mod tests {
             BrakeReason::LoginRefused,
             BrakeReason::SecondFactorRequired,
             BrakeReason::LoginUnanswered,
+            BrakeReason::LoginThrottled,
         ] {
             let record = LoginRecord {
                 credentials_version: "uid/7".into(),
                 verified: false,
                 unanswered: 1,
                 refusals: 2,
+                throttled: 3,
                 brake: Some(Brake {
                     reason,
                     until: Timestamp::from_second(1_800_000_000).unwrap(),

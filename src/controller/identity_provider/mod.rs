@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use k8s_openapi::jiff::Timestamp;
-use kube::runtime::events::EventType;
 use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
@@ -21,8 +20,7 @@ pub use kind::ProviderResource;
 use self::credentials::Credentials;
 use self::findings::Verdict;
 use super::registry::{Availability, Connection, ProviderKey, ProviderRegistry};
-use super::{Pass, ReconcileError, Reconciler};
-use crate::api::conditions::{self, READY};
+use super::{Pass, ReconcileError, Reconciler, news};
 use crate::api::names::FIELD_MANAGER;
 use crate::api::provider::IdentityProviderStatus;
 use crate::credential::schedule::{Backoff, spread};
@@ -89,7 +87,7 @@ impl<K: ProviderResource> Reconciler for IdentityProviders<K> {
 
     async fn reconcile(&self, object: Arc<K>, earlier_failures: u32) -> Result<Pass, ReconcileError> {
         let key = object.key();
-        let verdict = self.judge(&object, &key).await?;
+        let verdict = self.judge(&object, &key, earlier_failures).await?;
         let news = self.providers.set(&key, verdict.availability());
         self.report(&object, &verdict).await?;
         if news {
@@ -97,7 +95,7 @@ impl<K: ProviderResource> Reconciler for IdentityProviders<K> {
         }
         let blocked = !verdict.is_ready();
         Ok(Pass {
-            wake: Some(self.wake(&key, &verdict, earlier_failures)),
+            wake: Some(self.wake(&key, &verdict)),
             blocked,
         })
     }
@@ -105,7 +103,16 @@ impl<K: ProviderResource> Reconciler for IdentityProviders<K> {
 
 impl<K: ProviderResource> IdentityProviders<K> {
     /// Finds out whether the provider can be used, with as few calls as that takes.
-    async fn judge(&self, object: &Arc<K>, key: &ProviderKey) -> Result<Verdict, ReconcileError> {
+    async fn judge(
+        &self,
+        object: &Arc<K>,
+        key: &ProviderKey,
+        earlier_failures: u32,
+    ) -> Result<Verdict, ReconcileError> {
+        let failed = |error: CallError| {
+            let pause = pause_after(&error.kind, key, earlier_failures);
+            Ok(Verdict::failed(error, pause))
+        };
         let suspected = self.providers.take_suspicion(key);
         if object.is_suspended() {
             return Ok(Verdict::suspended());
@@ -124,7 +131,7 @@ impl<K: ProviderResource> IdentityProviders<K> {
         };
         let opened = match self.open(object, key, credentials) {
             Ok(opened) => opened,
-            Err(error) => return Ok(Verdict::failed(&error)),
+            Err(error) => return failed(error),
         };
         if let Some((at, account)) = &opened.checked
             && !suspected
@@ -139,7 +146,7 @@ impl<K: ProviderResource> IdentityProviders<K> {
             }
             Err(error) => {
                 self.checked(key, &opened, None);
-                Ok(Verdict::failed(&error))
+                failed(error)
             }
         }
     }
@@ -211,23 +218,11 @@ impl<K: ProviderResource> IdentityProviders<K> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wake(&self, key: &ProviderKey, verdict: &Verdict, earlier_failures: u32) -> Duration {
-        let seed = format!("{}/{}", key.namespace, key.name);
-        let backoff = BACKOFF.pause(earlier_failures.saturating_add(1), &seed);
+    fn wake(&self, key: &ProviderKey, verdict: &Verdict) -> Duration {
         match verdict {
-            Verdict::Ready { .. } => spread(self.check_interval, &seed),
+            Verdict::Ready { .. } => spread(self.check_interval, &seed(key)),
             Verdict::Unusable(_) => MENDING_PAUSE,
-            Verdict::Failed { error, .. } => match &error.kind {
-                ErrorKind::Unavailable | ErrorKind::Unknown | ErrorKind::Malformed => backoff,
-                ErrorKind::Throttled { retry_after } => retry_after.unwrap_or(backoff).max(backoff),
-                ErrorKind::Braked { until, .. } => {
-                    let remaining =
-                        Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
-                    // A second more, so that the brake is off when the wake comes.
-                    remaining + Duration::from_secs(1)
-                }
-                _ => MENDING_PAUSE,
-            },
+            Verdict::Failed { pause, .. } => *pause,
         }
     }
 
@@ -262,29 +257,30 @@ impl<K: ProviderResource> IdentityProviders<K> {
         recorded: &IdentityProviderStatus,
         status: &IdentityProviderStatus,
     ) {
-        let Some(ready) = conditions::find(&status.conditions, READY) else {
-            return;
-        };
-        let known = conditions::find(&recorded.conditions, READY)
-            .is_some_and(|known| (&known.status, &known.reason) == (&ready.status, &ready.reason));
-        if !known {
-            tracing::info!(status = ready.status, reason = ready.reason, "{}", ready.message);
-            let type_ = if ready.status == "True" {
-                EventType::Normal
-            } else {
-                EventType::Warning
-            };
-            self.events
-                .publish(
-                    &object.object_ref(&()),
-                    type_,
-                    &ready.reason,
-                    "Check",
-                    &ready.message,
-                )
-                .await;
+        let about = object.object_ref(&());
+        for condition in news::news(&recorded.conditions, &status.conditions) {
+            news::tell(&self.events, &about, &condition).await;
         }
     }
+}
+
+/// How long to wait before a provider that failed is looked at again.
+fn pause_after(kind: &ErrorKind, key: &ProviderKey, earlier_failures: u32) -> Duration {
+    let backoff = BACKOFF.pause(earlier_failures.saturating_add(1), &seed(key));
+    match kind {
+        ErrorKind::Unavailable | ErrorKind::Unknown | ErrorKind::Malformed => backoff,
+        ErrorKind::Throttled { retry_after } => retry_after.unwrap_or(backoff).max(backoff),
+        ErrorKind::Braked { until, .. } => {
+            let remaining = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
+            // A second more, so that the brake is off when the wake comes.
+            remaining + Duration::from_secs(1)
+        }
+        _ => MENDING_PAUSE,
+    }
+}
+
+fn seed(key: &ProviderKey) -> String {
+    format!("{}/{}", key.namespace, key.name)
 }
 
 impl Verdict {

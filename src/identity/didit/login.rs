@@ -59,7 +59,7 @@ impl Login for DiditLogin {
                 let message = sentence("the e-mail and password were refused", &failure);
                 Err(LoginError::Refused { message })
             }
-            Err(failure) => Err(LoginError::Call(failure.error)),
+            Err(failure) => Err(not_judged(failure)),
         }
     }
 }
@@ -85,13 +85,27 @@ impl DiditLogin {
                 );
                 Err(LoginError::SecondFactorRefused { message })
             }
-            Err(failure) => Err(LoginError::Call(failure.error)),
+            Err(failure) => Err(not_judged(failure)),
         }
     }
 }
 
+/// What a login has met that says nothing for sure about the credentials. With 429 they may have been judged
+/// all the same: a wrong password and a locked account are both answered with it (section 2.4).
+fn not_judged(failure: Failure) -> LoginError {
+    match failure.error.kind {
+        ErrorKind::Throttled { retry_after } if failure.status == Some(StatusCode::TOO_MANY_REQUESTS) => {
+            LoginError::Throttled {
+                retry_after,
+                message: failure.error.message,
+            }
+        }
+        _ => LoginError::Call(failure.error),
+    }
+}
+
 /// Statuses that answer the credentials, rather than the way they were brought. A locked account answers 403
-/// (or 429) too.
+/// too.
 fn is_judgement(failure: &Failure) -> bool {
     matches!(
         failure.status,

@@ -20,8 +20,8 @@ use serde_json::Value;
 use super::http::{Call, CallObserver, Effect, Endpoint, Failure, HttpClient, HttpOptions, Unreadable, tidy};
 use super::session::{LoginLedger, LoginRecord, Session, SessionKey, SessionRegistry};
 use super::{
-    Application, ApplicationMetadata, ApplicationSummary, CallError, Capabilities, ErrorKind, IdentityApi,
-    KeyVerdict, Organization, VerifiedAccount,
+    Application, ApplicationMetadata, ApplicationSummary, CallError, Capabilities, ErrorKind,
+    INVALID_APPLICATION_ID, IdentityApi, KeyVerdict, Organization, VerifiedAccount,
 };
 use login::DiditLogin;
 pub use organization::OrganizationChoice;
@@ -204,6 +204,16 @@ impl IdentityApi for Didit {
         })
     }
 
+    fn check_application_id(&self, id: &str) -> Result<(), CallError> {
+        // With its hyphens, as Didit writes it (section 4.4).
+        let is_uuid = id.len() == uuid::fmt::Hyphenated::LENGTH && uuid::Uuid::try_parse(id).is_ok();
+        if is_uuid {
+            Ok(())
+        } else {
+            Err(invalid_id("getApplication", id))
+        }
+    }
+
     async fn list_applications(&self) -> Result<Vec<ApplicationSummary>, CallError> {
         let url = self.applications_route(None).await?;
         let call = || Call::new("listApplications", Effect::Reads, Method::GET, url.clone());
@@ -277,18 +287,26 @@ fn explain_denial(failure: Failure) -> CallError {
     error
 }
 
-/// Identifiers become part of a path, and those of Didit are UUIDs.
+/// Identifiers become part of a path.
 fn check_id(operation: &'static str, id: &str) -> Result<(), CallError> {
     if wire::is_id(id) {
-        return Ok(());
+        Ok(())
+    } else {
+        Err(invalid_id(operation, id))
     }
-    Err(CallError {
+}
+
+fn invalid_id(operation: &'static str, id: &str) -> CallError {
+    CallError {
         operation,
         kind: ErrorKind::Misconfigured {
-            reason: "InvalidApplicationId",
+            reason: INVALID_APPLICATION_ID,
         },
-        message: format!("`{}` is not an application id: Didit's are UUIDs", tidy(id)),
-    })
+        message: format!(
+            "`{}` is not an application id: Didit's are UUIDs, and its console shows them in the application's settings",
+            tidy(id)
+        ),
+    }
 }
 
 fn session_key(auth: &Endpoint, config: &DiditConfig) -> SessionKey {

@@ -14,10 +14,14 @@ use super::record::{Brake, Gate, LoginRecord};
 use super::{Login, LoginError, LoginLedger, Tokens};
 use crate::identity::{CallError, ErrorKind};
 
-const OPERATION: &str = "login";
+/// What a [`CallError`] about a login has for its operation.
+pub const OPERATION: &str = "login";
 
 /// How long the ledger may take. It is asked while callers wait for a token.
 const LEDGER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long a busy identity API is left alone that did not say for how long.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// Gives the current time; a test's own in tests.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -214,12 +218,14 @@ impl Core {
             Err(LoginError::Refused { message }) => refused(begun.refused(now, message)),
             Err(LoginError::SecondFactorRequired { message }) => refused(begun.second_factor(now, message)),
             Err(LoginError::SecondFactorRefused { message }) => refused(begun.code_refused(now, message)),
+            Err(LoginError::Throttled { retry_after, message }) => {
+                refused(begun.throttled(now, retry_after, message))
+            }
             Err(LoginError::Call(error)) => match error.kind {
                 ErrorKind::Unknown => (begun.lost(&error.message), Err(unavailable(error.message))),
-                // A wrong password may be answered with 429 too (contract section 2.4), so this login is not
-                // taken for one that did not count.
+                // An identity API that is busy, and not an answer about the credentials.
                 ErrorKind::Throttled { retry_after } => {
-                    let wait = retry_after.unwrap_or_else(|| begun.throttle_pause());
+                    let wait = retry_after.unwrap_or(PAUSE);
                     let error = CallError {
                         kind: ErrorKind::Throttled {
                             retry_after: Some(wait),

@@ -7,7 +7,8 @@
 //! - A login that was begun is finished and its outcome recorded, even if every caller stops waiting.
 //! - No login is made that could not be recorded first, so a process that is killed again and again cannot
 //!   lock an account.
-//! - Credentials that were refused are not tried again before the brake ends or they change.
+//! - Credentials that were refused are not tried again before the brake ends or they change. An answer of 429
+//!   brakes as well, since it can stand for a refusal.
 
 mod flight;
 mod record;
@@ -27,7 +28,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use flight::Core;
-pub use flight::{AccountToken, Clock};
+pub use flight::{AccountToken, Clock, OPERATION};
 pub use record::{Brake, Gate, LoginRecord};
 pub use registry::{SessionKey, SessionRegistry};
 
@@ -88,6 +89,14 @@ pub enum LoginError {
         /// What the identity API said, as a sentence without a final stop.
         message: String,
     },
+    /// The identity API answered 429. The account may be locked, and the credentials may have been judged and
+    /// refused.
+    Throttled {
+        /// How long to wait, where the answer said so (`Retry-After`).
+        retry_after: Option<Duration>,
+        /// What the identity API said, as a sentence without a final stop.
+        message: String,
+    },
     /// The credentials were not judged, as far as is known.
     Call(CallError),
 }
@@ -123,8 +132,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Braked`] when the credentials are or were refused, `Throttled`, `Unavailable`,
-    /// `Malformed` and the like as the login had it; never `Unknown`, which would be about the caller's own
+    /// [`ErrorKind::Braked`] when the credentials are or were refused or the login was answered with 429,
+    /// `Throttled`, `Unavailable`, `Malformed` and the like as the login had it; never `Unknown`, which would be about the caller's own
     /// call.
     pub async fn token(&self) -> Result<AccountToken, CallError> {
         let flight = {

@@ -17,7 +17,11 @@ const FIRST_REFUSAL_BRAKE: SignedDuration = SignedDuration::from_hours(1);
 const UNANSWERED_LIMIT: u32 = 3;
 const FIRST_UNANSWERED_BRAKE: SignedDuration = SignedDuration::from_mins(15);
 
-const FIRST_THROTTLE_PAUSE: SignedDuration = SignedDuration::from_mins(1);
+// A login that is answered with 429 may have counted as a failed one too (contract section 2.4). Two of them
+// are affordable, since it may be nothing but a busy identity API; from the third on it is a refusal. Logins
+// without an answer count with them, so that no mixture of both makes four attempts within a quarter of an hour.
+const FIRST_THROTTLE_BRAKE: SignedDuration = SignedDuration::from_mins(1);
+const THROTTLED_LIMIT: u32 = 3;
 
 const LONGEST_BRAKE: SignedDuration = SignedDuration::from_hours(24);
 
@@ -36,6 +40,8 @@ pub struct LoginRecord {
     pub unanswered: u32,
     /// Refusals since the last login that worked.
     pub refusals: u32,
+    /// Logins since the last one that worked which were answered with 429.
+    pub throttled: u32,
     /// Until when no login may be made.
     pub brake: Option<Brake>,
 }
@@ -86,6 +92,7 @@ impl LoginRecord {
             verified: (self.verified || other.verified) && self.brake.is_none() && other.brake.is_none(),
             unanswered: self.unanswered.max(other.unanswered),
             refusals: self.refusals.max(other.refusals),
+            throttled: self.throttled.max(other.throttled),
             brake: if other_brakes_longer {
                 other.brake.clone()
             } else {
@@ -108,14 +115,13 @@ impl LoginRecord {
     #[must_use]
     pub fn begin(&self, now: Timestamp) -> Self {
         let unanswered = self.unanswered.saturating_add(1);
-        let over_limit = unanswered
-            .checked_sub(UNANSWERED_LIMIT)
-            .filter(|_| !self.verified);
+        let unjudged = unanswered.saturating_add(self.throttled);
+        let over_limit = unjudged.checked_sub(UNANSWERED_LIMIT).filter(|_| !self.verified);
         let brake = over_limit.map(|excess| Brake {
             reason: BrakeReason::LoginUnanswered,
             until: after(now, doubled(FIRST_UNANSWERED_BRAKE, excess)),
             message: format!(
-                "{unanswered} logins in a row ended without an answer, and each may have counted as a failed one"
+                "{unjudged} logins in a row ended without an answer, and each may have counted as a failed one"
             ),
         });
         Self {
@@ -132,6 +138,7 @@ impl LoginRecord {
             verified: true,
             unanswered: 0,
             refusals: 0,
+            throttled: 0,
             brake: None,
             ..self.clone()
         }
@@ -185,11 +192,32 @@ impl LoginRecord {
         }
     }
 
-    /// How long to make no login after one that was throttled without being told for how long. It doubles,
-    /// since 429 is also what a locked account may answer.
+    /// The login that was begun was answered with 429. `retry_after` is the wait that the answer asked for;
+    /// the brake never ends before it, and grows from one such answer to the next.
     #[must_use]
-    pub fn throttle_pause(&self) -> Duration {
-        doubled(FIRST_THROTTLE_PAUSE, self.unanswered.saturating_sub(1)).unsigned_abs()
+    pub fn throttled(&self, now: Timestamp, retry_after: Option<Duration>, message: String) -> Self {
+        let answered = self.answered();
+        let throttled = answered.throttled.saturating_add(1);
+        // Credentials that have worked may have met any number of outages.
+        let unanswered = if self.verified { 0 } else { answered.unanswered };
+        let count = throttled.saturating_add(unanswered);
+        let grown = match count.checked_sub(THROTTLED_LIMIT) {
+            Some(excess) => doubled(FIRST_REFUSAL_BRAKE, self.refusals.saturating_add(excess)),
+            None => doubled(FIRST_THROTTLE_BRAKE, count.saturating_sub(1)),
+        };
+        let asked = retry_after.map_or(SignedDuration::ZERO, |wait| {
+            SignedDuration::try_from(wait).map_or(LONGEST_BRAKE, |wait| wait.min(LONGEST_BRAKE))
+        });
+        let brake = Some(Brake {
+            reason: BrakeReason::LoginThrottled,
+            until: after(now, grown.max(asked)),
+            message,
+        });
+        Self {
+            throttled,
+            brake,
+            ..answered
+        }
     }
 
     fn judged_bad(&self, now: Timestamp, reason: BrakeReason, message: String) -> Self {

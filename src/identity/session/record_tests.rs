@@ -96,6 +96,22 @@ fn logins_without_an_answer_are_braked_from_the_third_on() {
 }
 
 #[test]
+fn logins_that_are_throttled_count_like_refusals_from_the_third_on() {
+    let throttled = |record: &LoginRecord, now| record.begin(now).throttled(now, None, "429".to_owned());
+    let minutes = attempts(12 * 60, throttled);
+    assert_eq!(minutes, [0, 1, 3, 63, 183, 423]);
+    // Credentials that have worked may have been changed since.
+    let mut record = fresh().begin(start()).succeeded();
+    record = (0..1000).fold(record, |record, minute| {
+        record.begin(at(minute)).lost("no answer")
+    });
+    for (now, until) in [(1000, 1001), (1001, 1003), (1003, 1063)] {
+        record = throttled(&record, at(now));
+        assert_eq!(record.brake.as_ref().unwrap().until, at(until));
+    }
+}
+
+#[test]
 fn credentials_that_have_worked_are_not_braked_by_an_outage() {
     let verified = fresh().begin(start()).succeeded();
     assert!(verified.verified);
@@ -158,11 +174,15 @@ fn the_end_of_time_does_not_panic() {
     let worn = LoginRecord {
         unanswered: u32::MAX,
         refusals: u32::MAX,
+        throttled: u32::MAX,
         ..fresh()
     };
     let refused = refused_at(&worn, start());
     assert_eq!(refused.brake.unwrap().until, at(24 * 60));
-    assert_eq!(worn.throttle_pause().as_secs(), 24 * 3600);
+    let throttled = worn
+        .begin(start())
+        .throttled(start(), Some(std::time::Duration::MAX), String::new());
+    assert_eq!(throttled.brake.unwrap().until, at(24 * 60));
 }
 
 /// Didit's lockout as the contract describes it (section 2.4), for an account whose password is wrong.
@@ -194,11 +214,14 @@ impl Ladder {
     }
 
     fn most_in_a_day(&self) -> usize {
-        let day = SignedDuration::from_hours(24);
+        self.most_within(SignedDuration::from_hours(24))
+    }
+
+    fn most_within(&self, span: SignedDuration) -> usize {
         let within = |&first: &Timestamp| {
             self.arrivals
                 .iter()
-                .filter(|&&arrival| arrival >= first && arrival < first + day)
+                .filter(|&&arrival| arrival >= first && arrival < first + span)
                 .count()
         };
         self.arrivals.iter().map(within).max().unwrap_or_default()
@@ -209,6 +232,8 @@ impl Ladder {
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Answered,
+    /// The answer is 429, of which nobody knows whether it is one.
+    Throttled,
     /// The answer is lost on its way.
     Lost,
     /// The process ends after the attempt was recorded and before it is sent.
@@ -222,6 +247,7 @@ enum Fate {
 fn fates() -> impl Strategy<Value = Vec<(i64, Fate)>> {
     let fate = prop_oneof![
         4 => Just(Fate::Answered),
+        2 => Just(Fate::Throttled),
         2 => Just(Fate::Lost),
         2 => Just(Fate::KilledBefore),
         2 => Just(Fate::KilledAfter),
@@ -250,6 +276,10 @@ fn run(fates: &[(i64, Fate)], ladder: &mut Ladder) -> (LoginRecord, Timestamp) {
                 ladder.login(now);
                 begun.lost("no answer")
             }
+            Fate::Throttled => {
+                ladder.login(now);
+                begun.throttled(now, None, "429".to_owned())
+            }
             Fate::Answered => {
                 ladder.login(now);
                 begun.refused(now, "refused".to_owned())
@@ -265,6 +295,8 @@ proptest! {
         let mut ladder = Ladder::default();
         run(&fates, &mut ladder);
         prop_assert!(ladder.most_in_a_day() <= 12, "{} logins in a day", ladder.most_in_a_day());
+        let within = ladder.most_within(SignedDuration::from_mins(15));
+        prop_assert!(within < 5, "{within} logins in a quarter of an hour");
         // Two lost answers cost nothing, so the first lock can come early; the last must not come at all
         // while a week of attempts runs.
         let week = start() + SignedDuration::from_hours(7 * 24);

@@ -36,8 +36,8 @@ async fn a_creation_whose_answer_is_lost_or_makes_no_sense_is_looked_for() {
             world.sandbox.inject(rule).unwrap();
             world.apply(client_application(&name, json!({}))).await;
             let expected = format!(
-                "createApplication: {said}; whether the request took effect is not known. Looking before it is tried \
-                 again"
+                "createApplication: {said}; whether the request took effect is not known. Looking for its outcome \
+                 within 10 seconds, before it is tried again"
             );
             assert_eq!(history.until_said(&name, OUTCOME_UNKNOWN).await, expected);
             world.until_published(&name).await;
@@ -67,7 +67,7 @@ async fn a_change_whose_answer_makes_no_sense_is_looked_at_and_finished() {
             .apply(client_application(&name, json!({"displayName": renamed})))
             .await;
         let expected = format!(
-            "updateApplication: {said}; whether the request took effect is not known. Looking before it is tried again"
+            "updateApplication: {said}; whether the request took effect is not known. Looking for its outcome within 10 seconds, before it is tried again"
         );
         assert_eq!(history.until_said(&name, OUTCOME_UNKNOWN).await, expected);
         world

@@ -57,7 +57,7 @@ async fn a_login_or_a_list_of_organizations_that_makes_no_sense_is_said_by_the_p
         world.sandbox.create_account(account).unwrap();
         world.sandbox.inject(FaultRule::new(operation, fault)).unwrap();
         apply_provider_with_account(&world, &name, &email).await;
-        let expected = format!("{}: {said}. Trying again", operation.name());
+        let expected = format!("{}: {said}. Trying again within 10 seconds", operation.name());
         assert_eq!(
             history
                 .until_said(&name, ("Ready", "False", "UnexpectedAnswer"))

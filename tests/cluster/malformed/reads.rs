@@ -40,7 +40,7 @@ async fn a_list_that_makes_no_sense_is_said_and_asked_for_again() {
             .inject(FaultRule::new(Operation::ListApplications, fault).always())
             .unwrap();
         world.apply(client_application(&name, json!({}))).await;
-        let expected = format!("listApplications: {said}. Trying again");
+        let expected = format!("listApplications: {said}. Trying again within 10 seconds");
         assert_eq!(history.until_said(&name, condition).await, expected);
         world.sandbox.clear_faults();
         world.until_published(&name).await;
@@ -112,7 +112,7 @@ async fn a_record_that_makes_no_sense_is_not_written_into_the_secret() {
             .inject(FaultRule::new(Operation::GetApplication, fault).always())
             .unwrap();
         world.delete::<Secret>(&secret).await;
-        let expected = format!("getApplication: {said}. Trying again");
+        let expected = format!("getApplication: {said}. Trying again within 10 seconds");
         assert_eq!(history.until_said(&name, UNEXPECTED).await, expected);
         assert!(world.secret(&secret).await.is_none());
         world.sandbox.clear_faults();

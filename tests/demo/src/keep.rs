@@ -1,5 +1,7 @@
 //! What `KEEP=1` does at the end.
 
+use std::path::Path;
+
 use crate::cluster::NAMESPACE;
 use crate::credentials::SECRET;
 use crate::failure::Failure;
@@ -9,9 +11,9 @@ use crate::steps::wait_until_ready;
 
 /// Sets everything up again and waits.
 pub(crate) async fn stay(stage: &mut Stage, screen: &mut Screen, examples: &str) -> Result<(), Failure> {
-    screen.line("\nKEEP=1: everything is set up once more and stays until Ctrl-C.")?;
+    screen.line("\nKEEP=1: the resources are applied again, and everything goes on running until Ctrl-C.")?;
     let kubectl = stage.kubectl()?.clone();
-    screen.note("First the garbage collector has to remove the earlier Secret.")?;
+    screen.note("The Secret of the deleted ClientApplication has to be gone first.")?;
     kubectl
         .show(
             screen,
@@ -38,18 +40,28 @@ fn invitation(stage: &Stage, examples: &str) -> Result<String, Failure> {
         }
         _ => String::new(),
     };
+    // The other terminal may be anywhere.
+    let examples = std::path::absolute(examples).map_err(Failure::file("find", Path::new(examples)))?;
+    let end = if stage.plane.is_some() {
+        "Everything is stopped and removed."
+    } else {
+        "The operator and the sandbox are stopped and the namespace is removed; the definitions stay."
+    };
     Ok(format!(
         r#"
-In another terminal:
+In another terminal, first:
 
   export KUBECONFIG={kubeconfig}
 {path}
-  kubectl get keywright -n {NAMESPACE}               # all kinds of Keywright
-  kubectl describe capp payments -n {NAMESPACE}      # conditions and events
-  kubectl explain capp.spec.secret                      # what a field means
-  kubectl edit capp payments -n {NAMESPACE}          # change or break something
+Then, for example:
 
-  # A wrong password is tried once. The provider says so; the right one mends it:
+  kubectl get keywright -n {NAMESPACE}               # all resources of Keywright
+  kubectl describe capp payments -n {NAMESPACE}      # conditions and events
+  kubectl explain capp.spec.secret                      # what the fields mean
+  kubectl edit capp payments -n {NAMESPACE}          # change something
+  kubectl delete secret {SECRET} -n {NAMESPACE}    # it is written again
+
+  # A wrong password is tried once, and the provider says so. Applying the right one repairs it:
   kubectl patch secret didit-account -n {NAMESPACE} --type=merge -p '{{"stringData":{{"password":"wrong"}}}}'
   kubectl get idp -n {NAMESPACE} -o wide
   kubectl apply -f {examples}
@@ -57,8 +69,9 @@ In another terminal:
   The sandbox        {sandbox}/_sandbox
   The operator's log {log}
 
-Ctrl-C stops everything and removes it."#,
+To end, press Ctrl-C here. {end}"#,
         kubeconfig = kubectl.kubeconfig.display(),
+        examples = examples.display(),
         sandbox = stage.sandbox()?.url,
         log = stage.operator_log().display(),
     ))

@@ -209,7 +209,7 @@ fn an_interrupt_while_its_own_control_plane_starts_leaves_nothing() {
 #[test]
 fn it_stays_up_when_asked_to_until_it_is_interrupted() {
     let mut show = Show::with(&[("KEEP", "1")]);
-    show.until_said("Ctrl-C stops everything");
+    show.until_said("To end, press Ctrl-C here.");
     show.interrupt();
     let ended = show.until_end();
     assert_eq!(

@@ -63,7 +63,7 @@ pub use config::{
     AccountRefresh, ApplicationDelete, Bounds, Cli, CliError, ClientTokenExpiry, Config, ConsoleAccounts,
     Creation, DestinationDelete, Foreign, ListOrder, ListShape, Locked, LockoutScope, MissingKey,
     PasswordChange, Period, Refusal, RegisteredAddress, ResendPassword, Switches, Times, TokenAlgorithm,
-    TrailingSlash, UnnamedEvents, WrongCode, WrongKey,
+    TrailingSlash, UnnamedEvents, WrongCode, WrongKey, WrongPassword,
 };
 pub use error::SandboxError;
 pub use faults::{Fault, FaultError, FaultRule, RetryAfter, When};

@@ -149,9 +149,32 @@ async fn what_is_not_an_id_is_never_made_part_of_a_path() {
             );
             assert_eq!(
                 error.message,
-                format!("`{id}` is not an application id: Didit's are UUIDs")
+                format!(
+                    "`{id}` is not an application id: Didit's are UUIDs, and its console shows them in the \
+                     application's settings"
+                )
             );
         }
+    }
+    assert!(world.sandbox.calls().is_empty());
+}
+
+#[tokio::test]
+async fn only_a_uuid_is_taken_for_an_id_that_a_user_has_typed() {
+    let world = World::new().await;
+    let didit = world.connect();
+    let right = "7c1f3a52-0f2d-4f0b-8f57-0e6a4a3b9c02";
+    didit.check_application_id(right).unwrap();
+    didit.check_application_id(&right.to_uppercase()).unwrap();
+    for wrong in [
+        "",
+        "my-shop",
+        &right.replace('-', ""),
+        &format!("{right}0"),
+        &right.replace('7', "g"),
+    ] {
+        let error = didit.check_application_id(wrong).unwrap_err();
+        assert!(error.message.contains("Didit's are UUIDs"), "{error}");
     }
     assert!(world.sandbox.calls().is_empty());
 }

@@ -1,4 +1,4 @@
-use keywright_sandbox::{Locked, Operation, Refusal, Switches};
+use keywright_sandbox::{Locked, Operation, Switches, WrongPassword};
 
 use super::*;
 use crate::identity::BrakeReason;
@@ -40,8 +40,8 @@ fn about_hours(left: Duration, hours: u64) -> bool {
 #[tokio::test]
 async fn a_wrong_password_is_one_login_whatever_is_asked_and_after_restarts() {
     for (wrong_password, status) in [
-        (Refusal::Unauthorized, "401 Unauthorized"),
-        (Refusal::Forbidden, "403 Forbidden"),
+        (WrongPassword::Unauthorized, "401 Unauthorized"),
+        (WrongPassword::Forbidden, "403 Forbidden"),
     ] {
         let world = World::new().await;
         world.sandbox.set_switches(Switches {
@@ -83,6 +83,26 @@ async fn a_wrong_password_is_one_login_whatever_is_asked_and_after_restarts() {
 }
 
 #[tokio::test]
+async fn a_wrong_password_that_is_answered_with_429_is_one_login() {
+    let world = World::new().await;
+    world.sandbox.set_switches(Switches {
+        wrong_password: WrongPassword::Throttled,
+        omit_retry_after: true,
+        ..Switches::default()
+    });
+    let didit = connect(DiditConfig {
+        password: "Wr0ng!password".into(),
+        ..world.config()
+    });
+    for _ in 0..10 {
+        let (_, reason, left) = refusal(&didit).await;
+        assert_eq!(reason, BrakeReason::LoginThrottled);
+        assert!(left <= Duration::from_secs(60), "{left:?}");
+    }
+    assert_eq!(world.sandbox.count(Operation::Login), 1);
+}
+
+#[tokio::test]
 async fn a_locked_account_keeps_the_servers_words() {
     let world = World::new().await;
     for _ in 0..5 {
@@ -92,14 +112,12 @@ async fn a_locked_account_keeps_the_servers_words() {
         };
         refusal(&connect(wrong)).await;
     }
-    let error = world.connect().verify().await.unwrap_err();
+    let (message, reason, left) = refusal(&world.connect()).await;
+    assert_eq!(reason, BrakeReason::LoginThrottled);
+    assert!(message.contains(" answered 429 Too Many Requests: "), "{message}");
     assert!(
-        matches!(error.kind, ErrorKind::Throttled { retry_after: Some(_) }),
-        "{error:?}"
-    );
-    assert!(
-        error.message.contains(" answered 429 Too Many Requests: "),
-        "{error}"
+        left > Duration::from_secs(14 * 60),
+        "{left:?}, the lock lasts 15 minutes"
     );
 
     world.sandbox.set_switches(Switches {

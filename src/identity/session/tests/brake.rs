@@ -122,12 +122,9 @@ async fn what_did_not_judge_the_credentials_does_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_throttled_login_is_not_repeated_before_its_time() {
+async fn a_busy_identity_api_is_left_alone_as_long_as_it_asked() {
     let told = Some(Duration::from_secs(40));
-    let bench = Bench::new([
-        fails(ErrorKind::Throttled { retry_after: told }),
-        fails(ErrorKind::Throttled { retry_after: None }),
-    ]);
+    let bench = Bench::new([fails(ErrorKind::Throttled { retry_after: told })]);
     assert_eq!(
         bench.error().await.kind,
         ErrorKind::Throttled { retry_after: told }
@@ -140,17 +137,41 @@ async fn a_throttled_login_is_not_repeated_before_its_time() {
     );
     assert_eq!(bench.logins(), 1);
     bench.pass(Duration::from_secs(10)).await;
-    // The second one says nothing, and it is the second in a row: two minutes.
-    let guess = Some(Duration::from_secs(120));
-    assert_eq!(
-        bench.error().await.kind,
-        ErrorKind::Throttled { retry_after: guess }
-    );
-    assert_eq!(
-        bench.error().await.kind,
-        ErrorKind::Throttled { retry_after: guess }
-    );
-    assert_eq!(bench.logins(), 2);
-    bench.pass(Duration::from_secs(120)).await;
-    assert_eq!(bench.token().await, "token-3");
+    assert_eq!(bench.token().await, "token-2");
+}
+
+fn throttled(retry_after: Option<u64>) -> Outcome {
+    Outcome::Fails(LoginError::Throttled {
+        retry_after: retry_after.map(Duration::from_secs),
+        message: "429".to_owned(),
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_answered_with_429_brakes_across_restarts_for_the_longer_of_both_pauses() {
+    let mut record = LoginRecord::for_credentials(None, "v1");
+    let mut expected = Vec::new();
+    for (retry_after, pause) in [(None, 60), (Some(90), 120), (None, 3600), (Some(9000), 9000)] {
+        let bench = Bench::with_record([throttled(retry_after)], record);
+        let until = *bench.now.lock().unwrap() + SignedDuration::from_secs(pause);
+        let braked = ErrorKind::Braked {
+            reason: BrakeReason::LoginThrottled,
+            until,
+        };
+        for _ in 0..20 {
+            assert_eq!(bench.error().await.kind, braked);
+        }
+        let restarted = Bench::with_record([], bench.session.record());
+        assert_eq!(restarted.error().await.kind, braked);
+        expected.push((bench.logins(), restarted.logins()));
+        record = LoginRecord {
+            // The brake has ended.
+            brake: None,
+            ..bench.session.record()
+        };
+    }
+    assert_eq!(expected, [(1, 0); 4]);
+    let bench = Bench::with_record([], record);
+    assert_eq!(bench.token().await, "token-1");
+    assert_eq!(bench.session.record().throttled, 0);
 }

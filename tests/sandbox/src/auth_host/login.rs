@@ -9,7 +9,8 @@ use serde_json::json;
 
 use super::throttled;
 use crate::body::JsonBody;
-use crate::config::{Locked, Refusal};
+use crate::clock::later;
+use crate::config::{Locked, WrongPassword};
 use crate::peer::Peer;
 use crate::reply::{FieldErrors, Reply};
 use crate::shared::Shared;
@@ -69,11 +70,14 @@ pub(super) async fn second_factor(State(shared): State<Arc<Shared>>, body: JsonB
 fn refuse(error: &LoginError, context: &Context) -> Reply {
     match error {
         LoginError::Credentials => {
-            let status = match context.switches.wrong_password {
-                Refusal::Unauthorized => StatusCode::UNAUTHORIZED,
-                Refusal::Forbidden => StatusCode::FORBIDDEN,
-            };
-            Reply::detail(status, "No active account found with the given credentials.")
+            let text = "No active account found with the given credentials.";
+            match context.switches.wrong_password {
+                WrongPassword::Unauthorized => Reply::detail(StatusCode::UNAUTHORIZED, text),
+                WrongPassword::Forbidden => Reply::detail(StatusCode::FORBIDDEN, text),
+                WrongPassword::Throttled => {
+                    throttled(later(context.now, context.times.first_lock.get()), context)
+                }
+            }
         }
         LoginError::Locked { until } => match context.switches.locked {
             Locked::Throttled => throttled(*until, context),

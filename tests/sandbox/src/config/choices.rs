@@ -41,6 +41,18 @@ choice! {
 }
 
 choice! {
+    /// How a wrong password and an unknown account are refused.
+    WrongPassword {
+        /// 401
+        Unauthorized,
+        /// 403
+        Forbidden,
+        /// 429, as a locked account may be, with `Retry-After` as long as the first lock
+        Throttled,
+    }
+}
+
+choice! {
     /// The status that refuses a credential.
     Refusal {
         /// 401

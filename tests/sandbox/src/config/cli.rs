@@ -182,7 +182,10 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.accounts[0].totp_seed.as_deref(), Some("JBSWY3DPEHPK3PXP"));
-        assert_eq!(config.switches.wrong_password, super::super::Refusal::Forbidden);
+        assert_eq!(
+            config.switches.wrong_password,
+            super::super::WrongPassword::Forbidden
+        );
         assert_eq!(config.switches.data_locations, ["eu", "au"]);
         assert!(config.switches.unique_names);
         assert_eq!(

@@ -13,6 +13,7 @@ pub use choices::{
     AccountRefresh, ApplicationDelete, ClientTokenExpiry, ConsoleAccounts, Creation, DestinationDelete,
     Foreign, ListOrder, ListShape, Locked, LockoutScope, MissingKey, PasswordChange, Refusal,
     RegisteredAddress, ResendPassword, TokenAlgorithm, TrailingSlash, UnnamedEvents, WrongCode, WrongKey,
+    WrongPassword,
 };
 pub use cli::{Cli, CliError};
 pub use period::Period;

@@ -8,6 +8,7 @@ use super::choices::{
     AccountRefresh, ApplicationDelete, ClientTokenExpiry, ConsoleAccounts, Creation, DestinationDelete,
     Foreign, ListOrder, ListShape, Locked, LockoutScope, MissingKey, PasswordChange, Refusal,
     RegisteredAddress, ResendPassword, TokenAlgorithm, TrailingSlash, UnnamedEvents, WrongCode, WrongKey,
+    WrongPassword,
 };
 
 /// Every open question of the contract, each with the default its section 10 names.
@@ -21,9 +22,9 @@ pub struct Switches {
     /// How registering a taken address is refused (2.1, 10)
     #[arg(long, value_enum, default_value_t)]
     pub registered_address: RegisteredAddress,
-    /// Status for a wrong password or an unknown account (2.4, 10)
+    /// How a wrong password or an unknown account is refused (2.4, 10)
     #[arg(long, value_enum, default_value_t)]
-    pub wrong_password: Refusal,
+    pub wrong_password: WrongPassword,
     /// How a locked account is refused (2.4, 10)
     #[arg(long, value_enum, default_value_t)]
     pub locked: Locked,
@@ -118,7 +119,7 @@ impl Default for Switches {
         Self {
             wrong_code: WrongCode::default(),
             registered_address: RegisteredAddress::default(),
-            wrong_password: Refusal::default(),
+            wrong_password: WrongPassword::default(),
             locked: Locked::default(),
             lockout_scope: LockoutScope::default(),
             lockout_survives_success: false,

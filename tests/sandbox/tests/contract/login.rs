@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keywright_sandbox::{
     Config, ConsoleAccounts, Locked, LockoutScope, NewAccount, PasswordChange, Period, Refusal, Switches,
-    Times,
+    Times, WrongPassword,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -54,7 +54,11 @@ async fn missing_fields_are_named() {
 
 #[tokio::test]
 async fn wrong_credentials_are_refused_as_the_switch_says() {
-    for (wrong_password, status) in [(Refusal::Unauthorized, 401), (Refusal::Forbidden, 403)] {
+    for (wrong_password, status) in [
+        (WrongPassword::Unauthorized, 401),
+        (WrongPassword::Forbidden, 403),
+        (WrongPassword::Throttled, 429),
+    ] {
         let api = Api::with(Switches {
             wrong_password,
             ..Switches::default()
