@@ -1,7 +1,6 @@
 //! Does one step and brings back what it has shown.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
@@ -11,20 +10,18 @@ use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
 use super::ClientApplications;
+use super::calls::{absent_as_none, create, find_marked};
 use super::desired;
 use super::observe::Pass;
 use super::refusal;
 use super::secret;
-use super::state::{Candidates, Evidence, Observed, Resource as Facts, Search, SecretView, Step};
+use super::state::{Evidence, Observed, Resource as Facts, SecretView, Step};
 use crate::api::ClientApplication;
 use crate::api::client_application::ClientApplicationStatus;
 use crate::api::names::{FIELD_MANAGER, RELEASE_FINALIZER};
 use crate::controller::ReconcileError;
 use crate::credential::secret_content::ApplicationCredentials;
-use crate::identity::mark::{self, Mark};
-use crate::identity::{
-    Application, ApplicationMetadata, ApplicationSummary, CallError, ErrorKind, IdentityApi,
-};
+use crate::identity::{Application, CallError, ErrorKind, IdentityApi};
 use crate::kube_ext::finalizer;
 
 /// The identity API's side of an outcome; the Kubernetes API's side is a [`ReconcileError`].
@@ -250,68 +247,6 @@ async fn withdraw_from(api: &Api<Secret>, written: &Secret, resource: &Facts) ->
     }))
 }
 
-/// Looks for the application that was made for this resource. A list may lack descriptions; then the records
-/// of the candidates are read.
-async fn find_marked(
-    api: &dyn IdentityApi,
-    wanted: &Mark,
-    candidates: &Candidates,
-) -> Result<Search, CallError> {
-    let mut predecessor = None;
-    for summary in api.list_applications().await? {
-        let Some(found) = mark_of(api, &summary, candidates).await? else {
-            continue;
-        };
-        if found.cluster == wanted.cluster && found.uid == wanted.uid {
-            return Ok(Search::Mine(summary.id));
-        }
-        if found.same_place(wanted) {
-            predecessor.get_or_insert(summary.id);
-        }
-    }
-    Ok(predecessor.map_or(Search::Nothing, Search::Predecessor))
-}
-
-async fn mark_of(
-    api: &dyn IdentityApi,
-    summary: &ApplicationSummary,
-    candidates: &Candidates,
-) -> Result<Option<Mark>, CallError> {
-    if let Some(description) = &summary.description {
-        return Ok(mark::find(description));
-    }
-    if let Candidates::Named(name) = candidates
-        && summary.name.trim().to_lowercase() != name.trim().to_lowercase()
-    {
-        return Ok(None);
-    }
-    let record = absent_as_none(api.read_application(&summary.id).await)?;
-    Ok(record
-        .and_then(|record| record.metadata.description)
-        .as_deref()
-        .and_then(mark::find))
-}
-
-/// Makes the application, or gives up at the deadline: a new login on the way must not stretch the time in which
-/// the request may be sent.
-async fn create(
-    api: &dyn IdentityApi,
-    metadata: &ApplicationMetadata,
-    deadline: Timestamp,
-) -> Result<Application, CallError> {
-    let remaining = Duration::try_from(deadline.duration_since(Timestamp::now())).unwrap_or_default();
-    match tokio::time::timeout(remaining, api.create_application(metadata)).await {
-        Ok(made) => made,
-        Err(_) => Err(CallError {
-            operation: "createApplication",
-            kind: ErrorKind::Unknown,
-            message:
-                "the call was cut off because its time was over; whether the request took effect is not known"
-                    .to_owned(),
-        }),
-    }
-}
-
 fn not_connected() -> CallError {
     let message = "the identity provider is not ready".to_owned();
     CallError {
@@ -332,13 +267,5 @@ fn check_adopted(observed: &Observed, id: &str, api: &dyn IdentityApi) -> Result
         api.check_application_id(id)
     } else {
         Ok(())
-    }
-}
-
-fn absent_as_none<T>(outcome: Result<T, CallError>) -> Result<Option<T>, CallError> {
-    match outcome {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }

@@ -1,6 +1,7 @@
 //! The plan against a model of the world, in which every step takes its time and may be cut off or fail, on a
 //! clock of its own.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -95,6 +96,8 @@ struct World {
     applications: Vec<Application>,
     /// Creations that are on their way.
     late: Vec<(Timestamp, ApplicationMetadata)>,
+    /// Keys that the identity API was asked about.
+    tried: BTreeSet<String>,
     /// Key and form of the Secret.
     secret: Option<(String, String)>,
     versions: u64,
@@ -126,6 +129,7 @@ impl World {
             has_finalizer: false,
             applications: Vec::new(),
             late: Vec::new(),
+            tried: BTreeSet::new(),
             secret: None,
             versions: 0,
             created: 0,
@@ -402,7 +406,11 @@ impl World {
                 self.secret = Some((application.api_key.expose_secret().to_owned(), form.clone()));
                 Evidence::SecretWritten(self.published(&form))
             }
-            Step::Probe(_) => Evidence::Probed(Ok(KeyVerdict::Accepted)),
+            Step::Probe(key) => {
+                use secrecy::ExposeSecret;
+                self.tried.insert(key.expose_secret().to_owned());
+                Evidence::Probed(Ok(KeyVerdict::Accepted))
+            }
             Step::RetireSecret(_) => Evidence::SecretRetired,
             Step::RetireStray(name) => Evidence::StrayRetired(name),
             Step::RemoveFinalizer { .. } => {
@@ -451,7 +459,11 @@ impl World {
     }
 
     fn is_ready(&self) -> bool {
-        conditions::find(&self.status.conditions, "Ready").is_some_and(|ready| ready.status == "True")
+        self.holds("Ready")
+    }
+
+    fn holds(&self, type_: &str) -> bool {
+        conditions::find(&self.status.conditions, type_).is_some_and(|found| found.status == "True")
     }
 }
 
@@ -517,6 +529,31 @@ proptest! {
         }
         prop_assert_eq!(world.applications[0].metadata.name.as_deref(), Some("renamed"));
         prop_assert_eq!(world.created, 1);
+    }
+
+    /// A key that was replaced at the console reaches the Secret, and nobody says of it what was found of the other.
+    #[test]
+    fn only_a_key_that_was_tried_is_called_accepted(
+        first in prop::collection::vec(turns(), 0..15),
+        second in prop::collection::vec(turns(), 0..15),
+    ) {
+        let mut world = World::new();
+        world.settle(&mut first.into_iter());
+        world.applications[0].api_key = "key-rotated".to_owned().into();
+        world.pass_time(POLICY.drift_interval);
+        let mut second = second.into_iter();
+        for _ in 0..40 {
+            let ended = world.run(&mut second);
+            let key = world.secret.as_ref().map(|(key, _)| key.clone()).unwrap();
+            if matches!(ended, Ended::Pass { .. }) && world.holds("KeyAccepted") {
+                prop_assert!(world.tried.contains(&key), "{key} was not tried");
+            }
+            if let Ended::Pass { wake: Some(wake) } = ended {
+                world.pass_time(wake.min(Duration::from_secs(600)));
+            }
+        }
+        prop_assert_eq!(world.secret.as_ref().map(|(key, _)| key.as_str()), Some("key-rotated"));
+        prop_assert!(world.holds("KeyAccepted"));
     }
 
     #[test]

@@ -101,6 +101,34 @@ async fn a_lost_answer_to_a_creation_is_unknown_and_the_application_can_be_found
 }
 
 #[tokio::test]
+async fn a_creation_is_repeated_after_a_refused_token_only() {
+    let world = World::new().await;
+    let didit = world.connect();
+    didit.verify().await.unwrap();
+    let before = world.sandbox.applications().len();
+    for (fault, calls, made) in [
+        // With a token that is old enough to be replaced.
+        (status(401), 2, 1),
+        (status(500), 1, 0),
+        (Fault::Drop, 1, 0),
+        (Fault::Garbled, 1, 0),
+    ] {
+        grow_old().await;
+        world.sandbox.clear_calls();
+        let known = world.sandbox.applications().len();
+        world
+            .sandbox
+            .inject(FaultRule::new(Operation::CreateApplication, fault))
+            .unwrap();
+        let outcome = didit.create_application(&named("a")).await;
+        assert_eq!(outcome.is_ok(), made == 1, "{outcome:?}");
+        assert_eq!(world.sandbox.count(Operation::CreateApplication), calls);
+        assert_eq!(world.sandbox.applications().len() - known, made);
+    }
+    assert_eq!(world.sandbox.applications().len(), before + 1);
+}
+
+#[tokio::test]
 async fn refusals_and_outages_are_told_apart() {
     let world = World::new().await;
     let didit = world.connect();
