@@ -93,6 +93,9 @@ async fn a_resource_becomes_a_secret_with_a_key_that_works() {
         &application.uuid.to_string(),
         &application.client_id,
     );
+    for stage in ["Usable", "Created", "Written", "Accepted"] {
+        world.until_event("payments", stage).await;
+    }
     assert!(
         world
             .until_event("payments", "Published")

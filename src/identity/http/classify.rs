@@ -12,6 +12,10 @@ use crate::identity::ErrorKind;
 /// The longest wait that a `Retry-After` is believed: a mistyped date must not stop a provider for years.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
+/// The same for a login, which may have met a locked account: the longest lock lasts 24 hours (contract section
+/// 2.4), and new credentials do not wait for its end.
+const LONGEST_LOCK: Duration = Duration::from_secs(24 * 3600);
+
 /// How a call can end without an answer that tells its outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mishap {
@@ -45,11 +49,17 @@ pub(super) fn status_kind(
         401 => ErrorKind::Unauthorized,
         403 => ErrorKind::Forbidden,
         404 => ErrorKind::NotFound,
-        429 => ErrorKind::Throttled {
-            retry_after: retry_after(headers, now),
-        },
+        429 => {
+            let longest = match effect {
+                Effect::Authenticates => LONGEST_LOCK,
+                Effect::Reads | Effect::Changes => MAX_RETRY_AFTER,
+            };
+            ErrorKind::Throttled {
+                retry_after: retry_after(headers, now, longest),
+            }
+        }
         // A server that says when to come back has declined the request; it has not begun it.
-        503 => match retry_after(headers, now) {
+        503 => match retry_after(headers, now, MAX_RETRY_AFTER) {
             Some(wait) => ErrorKind::Throttled {
                 retry_after: Some(wait),
             },
@@ -61,17 +71,17 @@ pub(super) fn status_kind(
     }
 }
 
-/// The wait that `Retry-After` asks for (RFC 9110 section 10.2.3), in seconds or as a date. At most one
-/// hour; `None` for a date in the past and for what is neither form.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+/// The wait that `Retry-After` asks for (RFC 9110 section 10.2.3), in seconds or as a date. At most
+/// `longest`; `None` for a date in the past and for what is neither form.
+pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp, longest: Duration) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().map_or(MAX_RETRY_AFTER, Duration::from_secs)
+        text.parse().map_or(longest, Duration::from_secs)
     } else {
         let at = httpdate::parse_http_date(text).ok()?;
         at.duration_since(SystemTime::from(now)).ok()?
     };
-    Some(wait.min(MAX_RETRY_AFTER))
+    Some(wait.min(longest))
 }
 
 #[cfg(test)]
@@ -136,7 +146,7 @@ mod tests {
 
     #[test]
     fn both_forms_of_retry_after_are_read() {
-        let seconds = |value| retry_after(&waiting(value), now()).map(|wait| wait.as_secs());
+        let seconds = |value| retry_after(&waiting(value), now(), MAX_RETRY_AFTER).map(|wait| wait.as_secs());
         assert_eq!(seconds("0"), Some(0));
         assert_eq!(seconds(" 30 "), Some(30));
         assert_eq!(seconds("3600"), Some(3600));
@@ -146,7 +156,7 @@ mod tests {
 
     #[test]
     fn an_absurd_retry_after_is_capped_or_ignored() {
-        let seconds = |value| retry_after(&waiting(value), now()).map(|wait| wait.as_secs());
+        let seconds = |value| retry_after(&waiting(value), now(), MAX_RETRY_AFTER).map(|wait| wait.as_secs());
         assert_eq!(seconds("86400"), Some(3600));
         assert_eq!(seconds("99999999999999999999999999"), Some(3600));
         assert_eq!(seconds("Fri, 31 Dec 9999 23:59:59 GMT"), Some(3600));
@@ -155,6 +165,19 @@ mod tests {
         assert_eq!(seconds(""), None);
         assert_eq!(seconds("soon"), None);
         assert_eq!(seconds("Mon, 23 Nov 2026 09:59:59 GMT"), None);
+    }
+
+    #[test]
+    fn a_login_waits_for_the_end_of_the_longest_lock() {
+        let throttled = |seconds| ErrorKind::Throttled {
+            retry_after: Some(Duration::from_secs(seconds)),
+        };
+        let headers = waiting("99999999");
+        assert_eq!(
+            kinds(429, &headers),
+            [throttled(3600), throttled(3600), throttled(24 * 3600)]
+        );
+        assert_eq!(kinds(503, &headers)[2], throttled(3600));
     }
 
     #[test]
