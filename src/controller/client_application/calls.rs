@@ -109,6 +109,10 @@ mod tests {
             "https://api.example/v3"
         }
 
+        fn check_application_id(&self, _id: &str) -> Result<(), CallError> {
+            Ok(())
+        }
+
         async fn verify(&self) -> Result<VerifiedAccount, CallError> {
             std::future::pending().await
         }
