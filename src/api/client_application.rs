@@ -368,6 +368,10 @@ pub struct PublishedSecret {
     pub form: String,
     /// Digest of its content as Keywright wrote it.
     pub content_digest: String,
+    /// Digest of the application's own credentials in it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub application_digest: String,
     /// The address of the API in it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub api_url: String,
 }

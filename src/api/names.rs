@@ -21,6 +21,18 @@ pub const OWNER_ANNOTATION: &str = "keywright.dev/owner";
 /// Annotation on a Secret: digest of the content as Keywright wrote it. An edited Secret no longer fits it.
 pub const CONTENT_DIGEST_ANNOTATION: &str = "keywright.dev/content-digest";
 
+/// Annotation on a Secret: the keys that Keywright wrote, separated by commas. The digest is about these.
+pub const CONTENT_KEYS_ANNOTATION: &str = "keywright.dev/content-keys";
+
+/// Annotation on a Secret: digest of what shapes it, such as labels and names of keys.
+pub const FORM_ANNOTATION: &str = "keywright.dev/form";
+
+/// Annotation on a Secret: digest of the application's own credentials in it, whatever else it holds.
+pub const APPLICATION_DIGEST_ANNOTATION: &str = "keywright.dev/application-digest";
+
+/// Annotation on a Secret: what is known of the access token in it, as JSON. Never the token.
+pub const TOKEN_ANNOTATION: &str = "keywright.dev/token";
+
 /// Finalizer on a [`crate::api::ClientApplication`] whose application carries Keywright's mark.
 pub const RELEASE_FINALIZER: &str = "keywright.dev/release-application";
 

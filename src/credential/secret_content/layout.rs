@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 
 use super::content::{Content, Member};
 use super::dotenv;
-use crate::api::secret::SecretKeys;
+use crate::api::secret::{SecretFormat, SecretKeys, SecretTemplate};
 
 /// Whose names environment variables get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +128,30 @@ impl Layout {
         }
     }
 
+    /// The layout that a `secret` block asks for.
+    #[must_use]
+    pub fn of(template: &SecretTemplate, vocabulary: Vocabulary) -> Self {
+        let keys = template.keys.clone().unwrap_or_default();
+        let formats = template
+            .formats
+            .iter()
+            .map(|format| match format {
+                SecretFormat::Keys => Format::Keys,
+                SecretFormat::Environment => Format::Environment,
+                SecretFormat::Json => keys.json.clone().map_or_else(Format::json, |key| Format::Json { key }),
+                SecretFormat::Dotenv => keys
+                    .dotenv
+                    .clone()
+                    .map_or_else(Format::dotenv, |key| Format::Dotenv { key }),
+                SecretFormat::AuthorizationHeader => keys
+                    .authorization_header
+                    .clone()
+                    .map_or_else(Format::authorization_header, |key| Format::AuthorizationHeader { key }),
+            })
+            .collect();
+        Self::new(vocabulary, formats, renamed(&keys))
+    }
+
     /// The keys that a content with these members is written under, in the order in which they are digested.
     ///
     /// # Errors
@@ -235,6 +259,11 @@ pub fn renamed(keys: &SecretKeys) -> BTreeMap<Member, String> {
         (Member::ApplicationId, &keys.application_id),
         (Member::OrganizationId, &keys.organization_id),
         (Member::ApiUrl, &keys.api_url),
+        (Member::AccessToken, &keys.access_token),
+        (Member::TokenType, &keys.token_type),
+        (Member::ExpiresAt, &keys.expires_at),
+        (Member::Scope, &keys.scope),
+        (Member::PreviousAccessToken, &keys.previous_access_token),
     ]
     .into_iter()
     .filter_map(|(member, name)| Some((member, name.clone()?)))

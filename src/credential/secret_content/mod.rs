@@ -19,6 +19,8 @@ use k8s_openapi::ByteString;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
+use crate::api::secret::SecretTemplate;
+
 pub use content::{Content, Member};
 pub use layout::{Format, Layout, Vocabulary, entries};
 pub use read_back::{read_back, recognise};
@@ -51,6 +53,51 @@ pub fn fingerprint(owner_uid: &str, token: &SecretString) -> String {
         b"access_token",
         token.expose_secret().as_bytes(),
     ])
+}
+
+/// A digest of an application's own credentials, whatever is written beside them and under whatever names. `None` for a
+/// content without.
+#[must_use]
+pub fn application_digest(owner_uid: &str, content: &Content) -> Option<String> {
+    content.get(Member::ApiKey)?;
+    let mut parts = vec![owner_uid.as_bytes()];
+    for (member, value) in content.exposed() {
+        let is_application = matches!(
+            member,
+            Member::ClientId
+                | Member::ApiKey
+                | Member::ApplicationId
+                | Member::OrganizationId
+                | Member::ApiUrl
+        );
+        if is_application {
+            parts.extend([member.name().as_bytes(), value.as_bytes()]);
+        }
+    }
+    Some(digest_of(&parts))
+}
+
+/// A short digest of what shapes a Secret besides its name and its content: type, labels, annotations, formats and the
+/// names of its keys. What is said in full and what follows from being absent gives the same.
+#[must_use]
+pub fn form(template: &SecretTemplate, type_name: &str) -> String {
+    // The vocabulary follows from the provider, which cannot change.
+    let layout = Layout::of(template, Vocabulary::OAuth2);
+    let mut parts = vec![type_name.to_owned()];
+    // Names that clash are refused when the Secret is written.
+    parts.extend(layout.names(Member::ALL).unwrap_or_default());
+    parts.push(template.previous_access_token.unwrap_or_default().to_string());
+    for block in [&template.labels, &template.annotations] {
+        // An entry of one block must not pass for one of the next.
+        parts.push(String::new());
+        parts.extend(block.iter().flat_map(|(key, value)| [key.clone(), value.clone()]));
+    }
+    let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
+    digest_of(&parts)
+        .trim_start_matches("sha256:")
+        .chars()
+        .take(16)
+        .collect()
 }
 
 /// Each part goes in with its length, so that no two lists of parts are digested alike.

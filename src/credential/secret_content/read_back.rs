@@ -9,23 +9,28 @@ use super::content::Member;
 use super::layout::{Format, Layout};
 use super::{dotenv, fingerprint};
 
-/// The access token in a Secret of this layout, from the first format that holds one. `None` when none does.
+/// A value in a Secret of this layout, from the first format that holds it. `None` when none does.
 #[must_use]
-pub fn read_back(entries: &BTreeMap<String, ByteString>, layout: &Layout) -> Option<SecretString> {
+pub fn read_back(
+    entries: &BTreeMap<String, ByteString>,
+    layout: &Layout,
+    member: Member,
+) -> Option<SecretString> {
     layout.formats.iter().find_map(|format| {
-        let single = layout.single_key(format, Member::AccessToken);
+        let single = layout.single_key(format, member);
         let key = match format {
             Format::Keys | Format::Environment => single.as_ref()?,
             Format::Json { key } | Format::Dotenv { key } | Format::AuthorizationHeader { key } => key,
         };
         let text = text(entries.get(key)?)?;
-        let token = match format {
+        let value = match format {
             Format::Keys | Format::Environment => text.to_owned(),
-            Format::Json { .. } => from_json(text)?,
-            Format::Dotenv { .. } => dotenv::value(text, &layout.vocabulary.variable(Member::AccessToken))?,
-            Format::AuthorizationHeader { .. } => from_header(text)?,
+            Format::Json { .. } => from_json(text, member)?,
+            Format::Dotenv { .. } => dotenv::value(text, &layout.vocabulary.variable(member))?,
+            Format::AuthorizationHeader { .. } if member == Member::AccessToken => from_header(text)?,
+            Format::AuthorizationHeader { .. } => return None,
         };
-        (!token.is_empty()).then(|| token.into())
+        (!value.is_empty()).then(|| value.into())
     })
 }
 
@@ -52,15 +57,15 @@ fn candidates(text: &str) -> Vec<String> {
         dotenv::value(line, name)
     });
     let mut found: Vec<String> = variables.collect();
-    found.extend(from_json(text));
+    found.extend(from_json(text, Member::AccessToken));
     found.extend(from_header(text));
     found.push(text.to_owned());
     found
 }
 
-fn from_json(text: &str) -> Option<String> {
+fn from_json(text: &str, member: Member) -> Option<String> {
     let document: serde_json::Value = serde_json::from_str(text).ok()?;
-    Some(document.get(Member::AccessToken.name())?.as_str()?.to_owned())
+    Some(document.get(member.name())?.as_str()?.to_owned())
 }
 
 fn from_header(text: &str) -> Option<String> {

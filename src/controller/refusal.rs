@@ -6,9 +6,11 @@ use secrecy::{ExposeSecret, SecretString};
 /// The longest text that is shown, in characters.
 const LONGEST: usize = 300;
 
-/// The text on one line, bounded, and without the key, in which form ever it was quoted.
-pub(super) fn fit_to_show(message: &str, api_key: &SecretString) -> String {
-    let shown = without_key(message, api_key);
+/// The text on one line, bounded, and without the secrets, in which form ever they were quoted.
+pub(super) fn fit_to_show(message: &str, secrets: &[&SecretString]) -> String {
+    let shown = secrets
+        .iter()
+        .fold(message.to_owned(), |text, secret| without(&text, secret));
     shown
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -17,11 +19,11 @@ pub(super) fn fit_to_show(message: &str, api_key: &SecretString) -> String {
 }
 
 /// The error in such words. What kind of answer it was stays.
-pub(super) fn scrubbed(error: kube::Error, api_key: &SecretString) -> kube::Error {
+pub(super) fn scrubbed(error: kube::Error, secrets: &[&SecretString]) -> kube::Error {
     match error {
         kube::Error::Api(mut status) => {
-            status.message = fit_to_show(&status.message, api_key);
-            status.reason = fit_to_show(&status.reason, api_key);
+            status.message = fit_to_show(&status.message, secrets);
+            status.reason = fit_to_show(&status.reason, secrets);
             // They quote the fields that are refused.
             status.details = None;
             status.metadata = None;
@@ -29,12 +31,12 @@ pub(super) fn scrubbed(error: kube::Error, api_key: &SecretString) -> kube::Erro
         }
         // Its own words are never shown.
         error @ kube::Error::SerdeError(_) => error,
-        other => kube::Error::Service(fit_to_show(&other.to_string(), api_key).into()),
+        other => kube::Error::Service(fit_to_show(&other.to_string(), secrets).into()),
     }
 }
 
-fn without_key(text: &str, api_key: &SecretString) -> String {
-    let key = api_key.expose_secret();
+fn without(text: &str, secret: &SecretString) -> String {
+    let key = secret.expose_secret();
     if key.is_empty() {
         return text.to_owned();
     }
@@ -69,7 +71,7 @@ mod tests {
             status.code = code;
             let details = serde_json::json!({"name": KEY, "causes": [{"message": ENCODED}]});
             status.details = serde_json::from_value(details).unwrap();
-            let error = scrubbed(kube::Error::Api(status.into()), &key());
+            let error = scrubbed(kube::Error::Api(status.into()), &[&key()]);
             for shown in [error.to_string(), format!("{error:?}")] {
                 assert!(!shown.contains(KEY) && !shown.contains(ENCODED), "{shown}");
                 assert!(shown.contains("webhook denied *** and ***"), "{shown}");
@@ -81,12 +83,12 @@ mod tests {
     #[test]
     fn the_key_is_taken_out_of_errors_on_the_way() {
         let words = format!("the proxy said {ENCODED}");
-        let error = scrubbed(kube::Error::Service(words.into()), &key());
+        let error = scrubbed(kube::Error::Service(words.into()), &[&key()]);
         assert!(error.to_string().ends_with("the proxy said ***"), "{error}");
     }
 
     #[test]
     fn what_is_shown_is_bounded() {
-        assert_eq!(fit_to_show(&"x".repeat(5000), &key()).chars().count(), LONGEST);
+        assert_eq!(fit_to_show(&"x".repeat(5000), &[&key()]).chars().count(), LONGEST);
     }
 }

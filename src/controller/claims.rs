@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::index::Place;
+use super::index::Consumer;
 
 /// Which of several claims comes first: whoever has it already, then the oldest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,8 +19,8 @@ pub(super) struct Rank {
 /// Who claims what, and who was told that it may have it.
 #[derive(Debug)]
 pub(super) struct Claims<K> {
-    claims: HashMap<K, BTreeSet<(Rank, Place)>>,
-    holders: HashMap<K, Place>,
+    claims: HashMap<K, BTreeSet<(Rank, Consumer)>>,
+    holders: HashMap<K, Consumer>,
 }
 
 impl<K> Default for Claims<K> {
@@ -37,17 +37,17 @@ impl<K: Clone + Eq + Hash> Claims<K> {
     /// outlives a mere change of rank.
     pub(super) fn change(
         &mut self,
-        place: &Place,
+        consumer: &Consumer,
         before: Option<&(K, Rank)>,
         after: Option<&(K, Rank)>,
-    ) -> Vec<Place> {
+    ) -> Vec<Consumer> {
         if before == after {
             return Vec::new();
         }
         if let Some((key, rank)) = before
             && let Some(claims) = self.claims.get_mut(key)
         {
-            claims.remove(&(rank.clone(), place.clone()));
+            claims.remove(&(rank.clone(), consumer.clone()));
             if claims.is_empty() {
                 self.claims.remove(key);
             }
@@ -56,7 +56,7 @@ impl<K: Clone + Eq + Hash> Claims<K> {
             self.claims
                 .entry(key.clone())
                 .or_default()
-                .insert((rank.clone(), place.clone()));
+                .insert((rank.clone(), consumer.clone()));
         }
         let given_up = before.filter(|(key, before)| {
             after.is_none_or(|(other, after)| other != key || after.created != before.created)
@@ -64,16 +64,16 @@ impl<K: Clone + Eq + Hash> Claims<K> {
         let Some((key, _)) = given_up else {
             return Vec::new();
         };
-        if self.holders.get(key) == Some(place) {
+        if self.holders.get(key) == Some(consumer) {
             self.holders.remove(key);
         }
-        self.claimants(key).filter(|claimant| claimant != place).collect()
+        self.claimants(key).filter(|claimant| claimant != consumer).collect()
     }
 
     /// Reserves something for a resource, until that is gone or claims another. Returns the resource that it is
     /// reserved for instead: whoever `holds` it or reserved it first, else the first that claims it. Nothing is
     /// reserved for a resource that is not `known`, since nothing would end that.
-    pub(super) fn claim(&mut self, place: &Place, key: K, holds: bool, known: bool) -> Option<Place> {
+    pub(super) fn claim(&mut self, consumer: &Consumer, key: K, holds: bool, known: bool) -> Option<Consumer> {
         let rival = match self.holders.get(&key) {
             _ if holds => None,
             Some(holder) => Some(holder.clone()),
@@ -83,16 +83,16 @@ impl<K: Clone + Eq + Hash> Claims<K> {
                 .and_then(BTreeSet::first)
                 .map(|(_, first)| first.clone()),
         };
-        let rival = rival.filter(|rival| rival != place);
+        let rival = rival.filter(|rival| rival != consumer);
         if rival.is_none() && known {
-            self.holders.insert(key, place.clone());
+            self.holders.insert(key, consumer.clone());
         }
         rival
     }
 
     /// Everybody who claims it.
-    pub(super) fn claimants(&self, key: &K) -> impl Iterator<Item = Place> {
+    pub(super) fn claimants(&self, key: &K) -> impl Iterator<Item = Consumer> {
         let claims = self.claims.get(key).into_iter().flatten();
-        claims.map(|(_, place)| place.clone())
+        claims.map(|(_, consumer)| consumer.clone())
     }
 }
