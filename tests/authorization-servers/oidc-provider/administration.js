@@ -41,7 +41,7 @@ async function tokenRequest(ctx, next) {
     return next();
   }
   fault.remaining -= 1;
-  if (fault.retryAfter !== undefined) {
+  if (fault.retryAfter !== null) {
     ctx.set('retry-after', String(fault.retryAfter));
   }
   ctx.status = fault.status;

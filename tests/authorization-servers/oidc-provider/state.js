@@ -7,7 +7,7 @@ export const state = {
   resourceServers: new Map(),
   /** By client id: how many requests reached the token endpoint, those that failed included. */
   tokenRequests: new Map(),
-  /** By client id: { status, remaining, retryAfter }. */
+  /** By client id: { status, remaining, retryAfter }, the last in seconds or null. */
   faults: new Map(),
   /** By model and id: { payload, expires }, the latter in milliseconds since 1970. */
   records: new Map(),

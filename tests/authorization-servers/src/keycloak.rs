@@ -186,6 +186,9 @@ fn client(
     }
     let refresh = settings.refresh_tokens.to_string();
     attributes.insert("client_credentials.use_refresh_token".to_owned(), refresh.into());
+    let own = settings.in_own_audience.then_some(client_id);
+    let audiences = settings.audiences.iter().map(String::as_str).chain(own);
+    let mappers: Vec<_> = audiences.map(audience_mapper).collect();
     let mut representation = json!({
         "clientId": client_id,
         "protocol": "openid-connect",
@@ -195,7 +198,7 @@ fn client(
         "directAccessGrantsEnabled": false,
         "defaultClientScopes": ["basic"],
         "optionalClientScopes": settings.scopes,
-        "protocolMappers": settings.audiences.iter().map(|audience| audience_mapper(audience)).collect::<Vec<_>>(),
+        "protocolMappers": mappers,
     });
     let (authenticator, credential) = match settings.method {
         AuthenticationMethod::ClientSecretBasic | AuthenticationMethod::ClientSecretPost => {

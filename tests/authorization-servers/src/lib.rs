@@ -46,9 +46,13 @@
 //! - Keycloak answers a wrong secret with status 401 and the error `unauthorized_client`, where RFC 6749, section 5.2,
 //!   has `invalid_client`. A client that does not exist or is disabled gets `invalid_client`.
 //! - Keycloak looks at the parameter `resource` (RFC 8707) in an experimental feature only, which is off here.
+//! - Keycloak tells a client that a token is not active when the client is no audience of it, which it is not by
+//!   default, even of its own tokens: see [`ClientSettings::in_own_audience`].
 //! - Keycloak counts in seconds: see [`AuthorizationServer::revoke_tokens`].
 //! - oidc-provider drops scopes that it does not know, silently; the answer's `scope` tells what is left. Keycloak
 //!   answers `invalid_scope`.
+//! - Both take a client's secret from the header and from the form, whichever of `client_secret_basic` and
+//!   `client_secret_post` it was made for.
 //! - oidc-provider grants scopes for a resource only. A client with scopes that asks for no resource gets an opaque
 //!   token for a resource of its own here.
 //! - oidc-provider keeps no record of access tokens that are JWTs: its introspection says that they are not active, and

@@ -62,6 +62,9 @@ pub struct ClientSettings {
     /// What all its access tokens have as audience. Keycloak only; at oidc-provider the audience is the resource
     /// that is asked for.
     pub audiences: Vec<String>,
+    /// Whether the client itself is an audience of its access tokens. Without that Keycloak answers its questions
+    /// about them (RFC 7662) as if they were not active; oidc-provider answers in any case.
+    pub in_own_audience: bool,
 }
 
 impl ClientSettings {
@@ -74,6 +77,7 @@ impl ClientSettings {
             scopes: Vec::new(),
             refresh_tokens: false,
             audiences: Vec::new(),
+            in_own_audience: false,
         }
     }
 }

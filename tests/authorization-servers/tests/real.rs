@@ -8,6 +8,8 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+
 use keywright_authorization_servers::{
     AccessTokenFormat, AuthenticationMethod, AuthorizationServer, ClientSettings, Fault, SigningAlgorithm,
 };
@@ -27,9 +29,16 @@ fn methods() -> impl Iterator<Item = AuthenticationMethod> {
     .chain(keys)
 }
 
+/// A client that may ask about its own tokens.
+const fn introspecting(method: AuthenticationMethod) -> ClientSettings {
+    let mut settings = ClientSettings::new(method);
+    settings.in_own_audience = true;
+    settings
+}
+
 async fn gives_a_token_by_every_method(server: &impl AuthorizationServer) {
     for method in methods() {
-        let client = server.create_client(&ClientSettings::new(method)).await.unwrap();
+        let client = server.create_client(&introspecting(method)).await.unwrap();
         let mut requester = Requester::new(server, &client);
         if method == AuthenticationMethod::ClientSecretPost {
             requester = requester.posting_its_secret();
@@ -95,10 +104,10 @@ async fn oidc_provider_tokens_live_as_asked_and_have_the_scopes_asked_for() {
 /// secret and for a disabled client.
 async fn obeys_its_administrator(server: &impl AuthorizationServer, refusals: [&str; 2]) {
     let [wrong_secret, disabled] = refusals;
-    let client = server.create_client(&ClientSettings::new(BASIC)).await.unwrap();
+    let client = server.create_client(&introspecting(BASIC)).await.unwrap();
     let id = &client.client_id;
     let requester = Requester::new(server, &client);
-    let other = server.create_client(&ClientSettings::new(BASIC)).await.unwrap();
+    let other = server.create_client(&introspecting(BASIC)).await.unwrap();
     let other = Requester::new(server, &other);
 
     let wrong = requester.with_secret("wrong");
@@ -164,8 +173,19 @@ async fn keycloak_adds_refresh_tokens_and_audiences_when_asked() {
     let client = server.create_client(&settings).await.unwrap();
     let requester = Requester::new(server, &client);
     let (_, answer) = requester.token(&[]).await;
-    let audiences = &support::claims(answer["access_token"].as_str().unwrap())["aud"];
-    assert_eq!(*audiences, serde_json::json!(["https://api.test/", "other"]));
+    let token = answer["access_token"].as_str().unwrap();
+    let claims = support::claims(token);
+    let audiences: BTreeSet<_> = claims["aud"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(Value::as_str)
+        .collect();
+    assert_eq!(audiences, [Some("https://api.test/"), Some("other")].into());
+    assert!(
+        !requester.is_active(token).await,
+        "the client is no audience itself"
+    );
     let refresh = answer["refresh_token"].as_str().unwrap();
     let (status, answer) = requester
         .request(&[("grant_type", "refresh_token"), ("refresh_token", refresh)])
