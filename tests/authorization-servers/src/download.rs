@@ -32,32 +32,27 @@ pub(crate) async fn keycloak(
 ) -> Result<PathBuf, Error> {
     let archive = directory.join(format!("{ARTIFACT}-{version}.tar.gz"));
     let copied = match which::which("mvn") {
-        Ok(mvn) => copy_with_maven(&mvn, version, directory).await,
-        Err(_) => Ok(false),
+        Ok(mvn) => copy_with_maven(&mvn, version, directory)
+            .await
+            .inspect_err(|error| say(format_args!("{error}\ntrying without Maven")))
+            .is_ok(),
+        Err(_) => false,
     };
-    match copied {
-        Ok(true) => {}
-        Ok(false) => fetch(version, &archive).await?,
-        Err(error) => {
-            say(format_args!("{error}"));
-            say("trying without Maven");
-            fetch(version, &archive).await?;
-        }
+    if !copied {
+        fetch(version, &archive).await?;
     }
     verify(&archive, checksum)?;
     Ok(archive)
 }
 
-/// Returns whether it was copied.
-async fn copy_with_maven(mvn: &Path, version: &str, directory: &Path) -> Result<bool, Error> {
+async fn copy_with_maven(mvn: &Path, version: &str, directory: &Path) -> Result<(), Error> {
     let mut command = Command::new(mvn);
     command
         .args(["--batch-mode", "--quiet", "dependency:copy"])
         .arg(format!("-Dartifact={GROUP}:{ARTIFACT}:{version}:tar.gz"))
         .arg(format!("-DoutputDirectory={}", directory.display()))
         .current_dir(directory);
-    step::run("downloading Keycloak (mvn dependency:copy)", &mut command).await?;
-    Ok(true)
+    step::run("downloading Keycloak (mvn dependency:copy)", &mut command).await
 }
 
 async fn fetch(version: &str, archive: &Path) -> Result<(), Error> {

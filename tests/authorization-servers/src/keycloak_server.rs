@@ -30,7 +30,7 @@ pub(crate) const START_OPTIONS: [&str; 4] =
 /// Memory is kept small, and the start quick: a server of a few minutes never earns back what the second
 /// compiler of the JVM costs.
 const JAVA_HEAP: &str = "-Xms64m -Xmx512m";
-const JAVA_OPTIONS: &str = "-XX:TieredStopAtLevel=1 -Xshare:auto";
+const JAVA_OPTIONS: &str = "-XX:TieredStopAtLevel=1";
 
 /// Where one run of Keycloak has its files.
 #[derive(Debug, Clone, Copy)]
