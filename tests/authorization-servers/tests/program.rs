@@ -96,7 +96,7 @@ fn servers_end_when_their_supervisor_gets_a_signal_or_is_killed() {
         return;
     }
     for signal in [Signal::TERM, Signal::INT, Signal::KILL] {
-        let script = format!("{PRINT}\nwhile kill -0 $PPID; do sleep 0.05; done");
+        let script = format!("{PRINT}\nwhile kill -0 $PPID 2> /dev/null; do sleep 0.05; done");
         let mut command = program(&["exec", "--", "sh", "-c", &script]);
         let mut supervisor = Supervisor(command.stderr(Stdio::inherit()).spawn().unwrap());
         let mut lines = BufReader::new(supervisor.0.stdout.take().unwrap()).lines();
