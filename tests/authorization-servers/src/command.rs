@@ -44,10 +44,13 @@ impl Running {
         let (program, arguments) = command.split_first().ok_or("no command was given")?;
         let leads_group = !rustix::termios::isatty(std::io::stdin());
         let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .envs(servers.environment())
-            .kill_on_drop(true);
+        command.args(arguments).kill_on_drop(true);
+        for (name, value) in servers.environment() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         if leads_group {
             command.process_group(0);
         }

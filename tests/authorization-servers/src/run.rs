@@ -142,21 +142,24 @@ impl RunningServers {
         self.directory.path()
     }
 
-    /// What a command needs in its environment, so that it and its tests find the servers.
+    /// What a command needs in its environment, so that it and its tests find the servers. A variable without a
+    /// value is to be removed: it would be of other servers.
     #[must_use]
-    pub fn environment(&self) -> Vec<(&'static str, String)> {
-        let directory = (
-            crate::servers::DIRECTORY_VARIABLE,
-            self.directory().display().to_string(),
-        );
+    pub fn environment(&self) -> [(&'static str, Option<String>); 3] {
+        let directory = self.directory().display().to_string();
         let keycloak = self.servers.keycloak();
-        let keycloak = keycloak.map(|server| ("KEYWRIGHT_TEST_KEYCLOAK", server.base_url().to_owned()));
         let provider = self.servers.oidc_provider();
-        let provider = provider.map(|server| ("KEYWRIGHT_TEST_OIDC_PROVIDER", server.base_url().to_owned()));
-        [Some(directory), keycloak, provider]
-            .into_iter()
-            .flatten()
-            .collect()
+        [
+            (crate::servers::DIRECTORY_VARIABLE, Some(directory)),
+            (
+                "KEYWRIGHT_TEST_KEYCLOAK",
+                keycloak.map(|server| server.base_url().to_owned()),
+            ),
+            (
+                "KEYWRIGHT_TEST_OIDC_PROVIDER",
+                provider.map(|server| server.base_url().to_owned()),
+            ),
+        ]
     }
 
     /// Waits until a server ends although nobody stopped it, and returns that as an error.
