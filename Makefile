@@ -1,4 +1,5 @@
 # Everything here needs Rust and make; the control plane is built with Go, once, unless one is found.
+# Tests against real authorization servers need Java and Node too, and are left out without them, except in CI.
 # The recipes are for any POSIX shell.
 
 SHELL = /bin/sh
@@ -15,7 +16,7 @@ target = $$($(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_di
 as_for_tests = --workspace --examples
 
 # The other programs have the name of their library, whose pages would be overwritten.
-document = RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps $(as_for_tests) --lib --bin control-plane --bin keywright-demo
+document = RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps $(as_for_tests) --lib --bin control-plane --bin authorization-servers --bin keywright-demo
 
 # $(call phase,NAME,COMMAND) says what is done, and how long it took.
 phase = begun=$$(date +%s); echo "==> $(1)"; $(2) && echo "==> $(1): done in $$(($$(date +%s) - begun)) s"
@@ -37,7 +38,8 @@ test: tools ## Check everything: formatting, lints, documentation, generated fil
 	@$(call phase,documentation,$(document))
 	@$(call phase,build,$(CARGO) test --workspace --no-run --quiet)
 	@$(call phase,control plane,"$(target)/debug/control-plane" build > /dev/null)
-	@$(call phase,tests,"$(target)/debug/control-plane" exec -- $(CARGO) test --workspace)
+	@$(call phase,authorization servers,"$(target)/debug/authorization-servers" install)
+	@$(call phase,tests,"$(target)/debug/control-plane" exec -- "$(target)/debug/authorization-servers" exec -- $(CARGO) test --workspace)
 
 build: rust-tools ## Build all programs
 	@$(call phase,build,$(CARGO) build $(as_for_tests) --bins)
