@@ -11,6 +11,7 @@ use k8s_openapi::jiff::SignedDuration;
 use crate::api::custom_resource_definitions;
 use crate::app::{self, Config};
 use crate::controller::client_application::plan::Policy;
+use crate::controller::token::TokenPolicy;
 use crate::credential::schedule::Backoff;
 use crate::kube_ext::lease::Timings;
 use crate::telemetry::logs::{self, LogFormat};
@@ -112,6 +113,9 @@ struct PaceArgs {
     /// How long a deletion waits for the identity API before the application is left as it is
     #[arg(long, env = "KEYWRIGHT_RELEASE_TIMEOUT", default_value = "2m", value_parser = duration, value_name = "DURATION")]
     release_timeout: Duration,
+    /// How long the kubelet may take to show a changed Secret to a pod; tokens are refreshed that much earlier
+    #[arg(long, env = "KEYWRIGHT_PROPAGATION_BUDGET", default_value = "4m", value_parser = duration, value_name = "DURATION")]
+    propagation_budget: Duration,
     /// Longest pause between two tries after failures that pass by themselves
     #[arg(long, env = "KEYWRIGHT_LONGEST_BACKOFF", default_value = "5m", value_parser = duration, value_name = "DURATION")]
     longest_backoff: Duration,
@@ -221,6 +225,7 @@ fn config(args: RunArgs) -> Result<Config, String> {
         request_timeout,
         creation_settle_time,
         release_timeout,
+        propagation_budget,
         longest_backoff,
         concurrency,
         shutdown_timeout,
@@ -242,6 +247,10 @@ fn config(args: RunArgs) -> Result<Config, String> {
              long with a creation that was given up"
         ));
     }
+    let backoff = Backoff {
+        first: Duration::from_secs(1).min(longest_backoff),
+        longest: longest_backoff,
+    };
     let timings = Timings::new(lease_duration, lease_renew_deadline, lease_retry_period);
     Ok(Config {
         watch_namespaces: watch_namespaces.0,
@@ -256,11 +265,13 @@ fn config(args: RunArgs) -> Result<Config, String> {
             creation_settle_time,
             creation_deadline,
             release_timeout,
-            backoff: Backoff {
-                first: Duration::from_secs(1).min(longest_backoff),
-                longest: longest_backoff,
+            backoff,
+            denied_pause: DENIED_PAUSE,
+            token: TokenPolicy {
+                propagation: propagation_budget,
+                backoff,
+                denied_pause: DENIED_PAUSE,
             },
-            denied_pause: Duration::from_secs(600),
         },
         provider_check_interval,
         request_timeout,
@@ -271,6 +282,9 @@ fn config(args: RunArgs) -> Result<Config, String> {
         log_filter,
     })
 }
+
+/// Pause after a failure that somebody has to mend; a change of what it rests on ends it.
+const DENIED_PAUSE: Duration = Duration::from_secs(600);
 
 #[derive(Clone, Debug)]
 struct Namespaces(Vec<String>);

@@ -21,7 +21,10 @@ pub const LIFETIME_SUFFICIENT: &str = "LifetimeSufficient";
 pub struct TokenSettings {
     /// OAuth 2.0 scopes to ask for (RFC 6749 section 3.3). When absent, the server chooses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 256), regex(pattern = r"^[!#-\[\]-~]+$")))]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 256), regex(pattern = r"^[!#-\[\]-~]+$"))
+    )]
     pub scopes: Vec<String>,
 
     /// The `audience` parameter, which some authorization servers want.
@@ -42,7 +45,11 @@ pub struct TokenSettings {
     /// absent. Keywright refreshes earlier than that by what the kubelet takes to show a new value, by the
     /// difference of the clocks, and by how long the server takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", length(max = 32), regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
+    #[schemars(
+        with = "String",
+        length(max = 32),
+        regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$")
+    )]
     #[x_kube(validation = rule(
         "duration(self) <= duration('720h')",
         "minimumRemaining may be 720h at the most",
@@ -129,6 +136,8 @@ pub struct TokenStatus {
     /// Digest of what the token was asked for with: client, scopes, audience, resources. Another request needs
     /// another token.
     pub request_digest: String,
+    /// Digest of the token, by which it is found again in the Secret whatever its key is called.
+    pub fingerprint: String,
     /// What was odd about its lifetime, as a CamelCase reason and a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remark: Option<TokenRemark>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -24,14 +25,22 @@ use tokio_util::task::TaskTracker;
 use super::Config;
 use super::health::OperatorHealth;
 use crate::api::client_application::ProviderKind;
-use crate::api::{ClientApplication, ClusterIdentityProvider, IdentityProvider};
+use crate::api::{AccessToken, ClientApplication, ClusterIdentityProvider, IdentityProvider};
+use crate::controller::access_token::clients::KnownClients;
+use crate::controller::access_token::{self, AccessTokens};
 use crate::controller::client_application::ClientApplications;
-use crate::controller::client_application::index::ApplicationIndex;
-use crate::controller::identity_provider::{IdentityProviders, ProviderResource};
+use crate::controller::identity_provider::{IdentityProviders, Observers, ProviderResource};
+use crate::controller::index::{Consumer, ConsumerIndex, ConsumerKind};
 use crate::controller::registry::{ProviderKey, ProviderRegistry};
+use crate::controller::token::need;
+use crate::controller::token::pauses::Pauses;
+use crate::controller::token::service::TokenService;
 use crate::controller::wake::Wake;
+use crate::controller::written::WrittenVersions;
 use crate::controller::{Reconciler, Wrapper};
+use crate::identity::budget::BudgetRegistry;
 use crate::identity::http::CallObserver;
+use crate::identity::oauth2::MetadataCache;
 use crate::identity::session::SessionRegistry;
 use crate::kube_ext::events::Events;
 use crate::kube_ext::freshness::Freshness;
@@ -56,10 +65,17 @@ pub(super) struct Work {
 #[derive(Clone, Default)]
 struct Shared {
     providers: Arc<ProviderRegistry>,
-    applications: Arc<ApplicationIndex>,
+    consumers: Arc<ConsumerIndex>,
     secrets: Arc<SecretIndex>,
     sessions: Arc<SessionRegistry>,
+    metadata: Arc<MetadataCache>,
+    budgets: Arc<BudgetRegistry>,
+    tokens: Arc<TokenService>,
+    application_pauses: Arc<Pauses>,
+    token_pauses: Arc<Pauses>,
+    token_clients: Arc<KnownClients>,
     wake_applications: Wake<ClientApplication>,
+    wake_tokens: Wake<AccessToken>,
     wake_providers: Wake<IdentityProvider>,
     wake_cluster_providers: Wake<ClusterIdentityProvider>,
 }
@@ -77,14 +93,42 @@ impl Shared {
         }
     }
 
-    fn wake_all(&self, places: Vec<(String, String)>) {
-        for (namespace, name) in places {
-            self.wake_applications.wake(&namespace, &name);
+    fn wake_all(&self, consumers: Vec<Consumer>) {
+        for Consumer {
+            kind,
+            namespace,
+            name,
+        } in consumers
+        {
+            match kind {
+                ConsumerKind::ClientApplication => self.wake_applications.wake(&namespace, &name),
+                ConsumerKind::AccessToken => self.wake_tokens.wake(&namespace, &name),
+            }
         }
     }
 
+    /// What these rest on has changed: what has failed before may succeed now.
+    fn reconsider(&self, consumers: Vec<Consumer>) {
+        for Consumer {
+            kind,
+            namespace,
+            name,
+        } in &consumers
+        {
+            let place = (namespace.clone(), name.clone());
+            match kind {
+                ConsumerKind::ClientApplication => self.application_pauses.end(&place),
+                ConsumerKind::AccessToken => {
+                    self.token_pauses.end(&place);
+                    self.token_clients.forget(&place);
+                }
+            }
+        }
+        self.wake_all(consumers);
+    }
+
     fn wake_users(&self, key: &ProviderKey) {
-        self.wake_all(self.applications.users(key));
+        self.reconsider(self.consumers.users(key));
     }
 }
 
@@ -100,6 +144,7 @@ impl Work {
         let mut running: Vec<Running> = Vec::new();
         for namespace in self.namespaces() {
             running.push(self.applications(&shared, namespace.as_deref(), stop.clone()));
+            running.push(self.access_tokens(&shared, namespace.as_deref(), stop.clone()));
             running.push(self.providers(
                 &shared,
                 namespace.as_deref(),
@@ -169,16 +214,18 @@ impl Work {
             providers: shared.providers.clone(),
             wake_provider: Box::new(move |key| on_failure.wake_provider(key)),
             secrets: shared.secrets.clone(),
-            applications: shared.applications.clone(),
+            consumers: shared.consumers.clone(),
+            tokens: shared.tokens.clone(),
+            pauses: shared.application_pauses.clone(),
             policy: self.config.policy,
             events: self.events(),
             metrics: self.metrics.clone(),
             leadership: self.leadership.clone(),
-            written: Mutex::default(),
+            written: WrittenVersions::default(),
         });
         let (indexed, gone) = (shared.clone(), wrapper.clone());
         let events = self.watched::<ClientApplication>(namespace, move |change| {
-            indexed.wake_all(indexed.applications.observe(&change));
+            indexed.reconsider(indexed.consumers.observe_application(&change));
             match change {
                 Change::Present(_) => {}
                 Change::Absent { namespace, name } => {
@@ -186,7 +233,7 @@ impl Work {
                     gone.reconciler().forget(namespace, name);
                 }
                 // While a list of several pages comes in, the store still shows what was there before.
-                Change::Synced => indexed.wake_all(indexed.applications.all()),
+                Change::Synced => indexed.wake_all(indexed.consumers.all(ConsumerKind::ClientApplication)),
             }
         });
         self.control(
@@ -195,6 +242,41 @@ impl Work {
             wrapper,
             stop,
         )
+    }
+
+    fn access_tokens(&self, shared: &Shared, namespace: Option<&str>, stop: CancellationToken) -> Running {
+        let on_failure = shared.clone();
+        let wrapper = self.wrap(AccessTokens {
+            client: self.client.clone(),
+            providers: shared.providers.clone(),
+            wake_provider: Box::new(move |key| on_failure.wake_provider(key)),
+            secrets: shared.secrets.clone(),
+            consumers: shared.consumers.clone(),
+            tokens: shared.tokens.clone(),
+            policy: access_token::plan::Policy {
+                token: self.config.policy.token,
+                release_timeout: self.config.policy.release_timeout,
+            },
+            events: self.events(),
+            metrics: self.metrics.clone(),
+            leadership: self.leadership.clone(),
+            written: WrittenVersions::default(),
+            pauses: shared.token_pauses.clone(),
+            clients: shared.token_clients.clone(),
+        });
+        let (indexed, gone) = (shared.clone(), wrapper.clone());
+        let events = self.watched::<AccessToken>(namespace, move |change| {
+            indexed.wake_all(indexed.consumers.observe_token(&change));
+            match change {
+                Change::Present(_) => {}
+                Change::Absent { namespace, name } => {
+                    gone.forget(namespace, name);
+                    gone.reconciler().forget(namespace, name);
+                }
+                Change::Synced => indexed.wake_all(indexed.consumers.all(ConsumerKind::AccessToken)),
+            }
+        });
+        self.control(events, shared.wake_tokens.receiver(namespace), wrapper, stop)
     }
 
     fn providers<K>(
@@ -214,7 +296,12 @@ impl Work {
             providers: shared.providers.clone(),
             wake_users: Box::new(move |key| users.wake_users(key)),
             sessions: shared.sessions.clone(),
-            observer: Arc::new(Observer(self.metrics.clone())),
+            metadata: shared.metadata.clone(),
+            budgets: shared.budgets.clone(),
+            observers: Observers {
+                didit: Arc::new(Observer(self.metrics.clone(), "didit")),
+                oauth2: Arc::new(Observer(self.metrics.clone(), "oauth2")),
+            },
             check_interval: self.config.provider_check_interval,
             request_timeout: self.config.request_timeout,
             events: self.events(),
@@ -261,9 +348,13 @@ impl Work {
                 Change::Present(secret) => (secret.namespace().unwrap_or_default(), secret.name_any()),
                 Change::Absent { namespace, name } => (namespace.to_owned(), name.to_owned()),
                 // Whoever has a Secret of an earlier name learns of it only now.
-                Change::Synced => return shared.wake_all(shared.applications.all()),
+                Change::Synced => {
+                    shared.wake_all(shared.consumers.all(ConsumerKind::ClientApplication));
+                    return shared.wake_all(shared.consumers.all(ConsumerKind::AccessToken));
+                }
             };
-            shared.wake_all(shared.applications.claimants(&place.0, &place.1));
+            shared.wake_all(shared.consumers.claimants(&place.0, &place.1));
+            shared.reconsider(shared.consumers.readers(&place.0, &place.1));
             for key in shared.providers.readers(&place.0, &place.1) {
                 shared.wake_provider(&key);
             }
@@ -283,7 +374,7 @@ impl Work {
                 Change::Synced => return,
             };
             if shared.providers.namespace_labels(&name, labels) {
-                shared.wake_all(shared.applications.of_namespace(&name));
+                shared.reconsider(shared.consumers.of_namespace(&name));
             }
         });
         drain(events, stop)
@@ -342,8 +433,10 @@ impl Work {
         R::Kind: Watchable,
     {
         let (reader, writer) = reflector::store();
-        // Status writes of our own change neither, so they do not start another pass.
-        let relevant = predicates::generation.combine(predicates::finalizers);
+        // Status writes of our own change none of these, so they do not start another pass.
+        let relevant = predicates::generation
+            .combine(predicates::finalizers)
+            .combine(requests_by_annotation);
         let applied = events
             .map(Ok::<_, watcher::Error>)
             .reflect(writer)
@@ -376,6 +469,14 @@ impl Work {
     }
 }
 
+/// Changes with what somebody asks for by annotation.
+fn requests_by_annotation(object: &impl Resource) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    let requests = need::requests(object.annotations());
+    (requests.refresh, requests.revoke).hash(&mut hasher);
+    Some(hasher.finish())
+}
+
 /// A kind of our own that can be watched.
 trait Watchable:
     Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + Sync + 'static
@@ -389,6 +490,14 @@ trait Watchable:
 
 impl Watchable for ClientApplication {
     const KIND: &'static str = "ClientApplication";
+
+    fn guarded(client: &Client, namespace: Option<&str>) -> Api<DeserializeGuard<Self>> {
+        watch::namespaced(client, namespace)
+    }
+}
+
+impl Watchable for AccessToken {
+    const KIND: &'static str = "AccessToken";
 
     fn guarded(client: &Client, namespace: Option<&str>) -> Api<DeserializeGuard<Self>> {
         watch::namespaced(client, namespace)
@@ -412,11 +521,11 @@ impl Watchable for ClusterIdentityProvider {
 }
 
 /// Counts calls to identity APIs.
-struct Observer(Metrics);
+struct Observer(Metrics, &'static str);
 
 impl CallObserver for Observer {
     fn called(&self, operation: &'static str, outcome: &'static str, elapsed: Duration) {
-        self.0.identity_call("didit", operation, outcome, elapsed);
+        self.0.identity_call(self.1, operation, outcome, elapsed);
     }
 }
 

@@ -67,13 +67,21 @@ impl<K: Clone + Eq + Hash> Claims<K> {
         if self.holders.get(key) == Some(consumer) {
             self.holders.remove(key);
         }
-        self.claimants(key).filter(|claimant| claimant != consumer).collect()
+        self.claimants(key)
+            .filter(|claimant| claimant != consumer)
+            .collect()
     }
 
     /// Reserves something for a resource, until that is gone or claims another. Returns the resource that it is
     /// reserved for instead: whoever `holds` it or reserved it first, else the first that claims it. Nothing is
     /// reserved for a resource that is not `known`, since nothing would end that.
-    pub(super) fn claim(&mut self, consumer: &Consumer, key: K, holds: bool, known: bool) -> Option<Consumer> {
+    pub(super) fn claim(
+        &mut self,
+        consumer: &Consumer,
+        key: K,
+        holds: bool,
+        known: bool,
+    ) -> Option<Consumer> {
         let rival = match self.holders.get(&key) {
             _ if holds => None,
             Some(holder) => Some(holder.clone()),

@@ -133,8 +133,7 @@ impl ConsumerIndex {
     pub fn observe_token(&self, change: &Change<'_, AccessToken>) -> Vec<Consumer> {
         match change {
             Change::Present(token) => {
-                let consumer =
-                    Consumer::token(&token.namespace().unwrap_or_default(), &token.name_any());
+                let consumer = Consumer::token(&token.namespace().unwrap_or_default(), &token.name_any());
                 let entry = Entry::of_token(token, &consumer.namespace);
                 self.lock().replace(consumer, Some(entry))
             }
@@ -176,9 +175,7 @@ impl ConsumerIndex {
 
     /// The resources whose client has its credentials in a Secret.
     pub fn readers(&self, namespace: &str, secret: &str) -> Vec<Consumer> {
-        self.lock()
-            .readers
-            .of(&(namespace.to_owned(), secret.to_owned()))
+        self.lock().readers.of(&(namespace.to_owned(), secret.to_owned()))
     }
 
     /// The resources that use a provider.
@@ -261,9 +258,7 @@ impl Entry {
 }
 
 fn created(object: &impl Resource) -> Timestamp {
-    object
-        .creation_timestamp()
-        .map_or(Timestamp::MAX, |time| time.0)
+    object.creation_timestamp().map_or(Timestamp::MAX, |time| time.0)
 }
 
 impl Maps {
@@ -370,31 +365,52 @@ mod tests {
         index.observe_application(&Change::Present(&application("younger", "shared", 20)));
         index.observe_application(&Change::Present(&application("older", "shared", 10)));
         assert_eq!(
-            index.claim(&Consumer::application("shop", "younger"), "shared", false).map(|rival| rival.name).as_deref(),
+            index
+                .claim(&Consumer::application("shop", "younger"), "shared", false)
+                .map(|rival| rival.name)
+                .as_deref(),
             Some("older")
         );
-        assert_eq!(index.claim(&Consumer::application("shop", "older"), "shared", false), None);
-        assert_eq!(index.claim(&Consumer::application("other", "younger"), "shared", false), None);
+        assert_eq!(
+            index.claim(&Consumer::application("shop", "older"), "shared", false),
+            None
+        );
+        assert_eq!(
+            index.claim(&Consumer::application("other", "younger"), "shared", false),
+            None
+        );
 
         let freed = index.observe_application(&Change::Absent {
             namespace: "shop",
             name: "older",
         });
         assert_eq!(freed, [Consumer::application("shop", "younger")]);
-        assert_eq!(index.claim(&Consumer::application("shop", "younger"), "shared", false), None);
+        assert_eq!(
+            index.claim(&Consumer::application("shop", "younger"), "shared", false),
+            None
+        );
     }
 
     #[test]
     fn a_claim_that_was_granted_is_not_taken_back_by_one_that_is_learned_of_later() {
         let index = ConsumerIndex::default();
         index.observe_application(&Change::Present(&application("zeta", "shared", 10)));
-        assert_eq!(index.claim(&Consumer::application("shop", "zeta"), "shared", false), None);
+        assert_eq!(
+            index.claim(&Consumer::application("shop", "zeta"), "shared", false),
+            None
+        );
         index.observe_application(&Change::Present(&application("alpha", "shared", 10)));
         assert_eq!(
-            index.claim(&Consumer::application("shop", "alpha"), "shared", false).map(|rival| rival.name).as_deref(),
+            index
+                .claim(&Consumer::application("shop", "alpha"), "shared", false)
+                .map(|rival| rival.name)
+                .as_deref(),
             Some("zeta")
         );
-        assert_eq!(index.claim(&Consumer::application("shop", "zeta"), "shared", false), None);
+        assert_eq!(
+            index.claim(&Consumer::application("shop", "zeta"), "shared", false),
+            None
+        );
     }
 
     #[test]
@@ -402,9 +418,15 @@ mod tests {
         let index = ConsumerIndex::default();
         index.observe_application(&Change::Present(&application("older", "shared", 10)));
         index.observe_application(&Change::Present(&application("younger", "shared", 20)));
-        assert_eq!(index.claim(&Consumer::application("shop", "younger"), "shared", true), None);
         assert_eq!(
-            index.claim(&Consumer::application("shop", "older"), "shared", false).map(|rival| rival.name).as_deref(),
+            index.claim(&Consumer::application("shop", "younger"), "shared", true),
+            None
+        );
+        assert_eq!(
+            index
+                .claim(&Consumer::application("shop", "older"), "shared", false)
+                .map(|rival| rival.name)
+                .as_deref(),
             Some("younger")
         );
     }
@@ -482,7 +504,10 @@ mod tests {
     fn a_secret_that_is_reserved_stays_so_when_the_application_is_recorded() {
         let index = ConsumerIndex::default();
         index.observe_application(&Change::Present(&application("younger", "shared", 20)));
-        assert_eq!(index.claim(&Consumer::application("shop", "younger"), "shared", false), None);
+        assert_eq!(
+            index.claim(&Consumer::application("shop", "younger"), "shared", false),
+            None
+        );
         index.observe_application(&Change::Present(&application("older", "shared", 10)));
         let mut recorded = application("younger", "shared", 20);
         recorded.status = Some(ClientApplicationStatus {
@@ -491,7 +516,10 @@ mod tests {
         });
         index.observe_application(&Change::Present(&recorded));
         assert_eq!(
-            index.claim(&Consumer::application("shop", "older"), "shared", false).map(|rival| rival.name).as_deref(),
+            index
+                .claim(&Consumer::application("shop", "older"), "shared", false)
+                .map(|rival| rival.name)
+                .as_deref(),
             Some("younger")
         );
     }

@@ -1,10 +1,18 @@
 //! The controllers, and the one wrapper that every reconcile runs in.
 
+pub mod access_token;
+mod claims;
 pub mod client_application;
 pub mod identity_provider;
+pub mod index;
 mod news;
+pub mod owned_secret;
+mod refusal;
 pub mod registry;
+mod secret_writer;
+pub mod token;
 pub mod wake;
+pub mod written;
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;

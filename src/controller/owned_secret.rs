@@ -106,6 +106,14 @@ impl SecretView {
         }
     }
 
+    /// What is in it turned out to be no use.
+    pub fn spoil(&mut self) {
+        if let Self::Ours { content, token, .. } = self {
+            *content = SecretContent::Edited;
+            *token = None;
+        }
+    }
+
     /// The token turned out not to be in it.
     pub fn lose_token(&mut self) {
         if let Self::Ours { token, .. } = self {
@@ -260,9 +268,7 @@ pub fn strays(
         .into_iter()
         .filter(|(namespace, _)| *namespace == owner.namespace)
         .map(|(_, name)| name)
-        .filter(|name| {
-            *name != template.name && recorded.is_none_or(|recorded| *name != recorded.name)
-        })
+        .filter(|name| *name != template.name && recorded.is_none_or(|recorded| *name != recorded.name))
         .collect()
 }
 

@@ -6,9 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::core::{Selector, SelectorExt};
 
+use super::token::client::LoadedClient;
 use crate::api::client_application::{ProviderKind, ProviderReference};
+use crate::api::oauth2::ClientAuthentication;
 use crate::api::provider::AllowedNamespaces;
-use crate::identity::{IdentityApi, VerifiedAccount};
+use crate::credential::secret_content::Vocabulary;
+use crate::identity::oauth2::ClientCredentials;
+use crate::identity::token::{TokenApi, TokenServer};
+use crate::identity::{CallError, ErrorKind, IdentityApi, VerifiedAccount};
 
 /// Which provider, across kinds and namespaces.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,11 +61,112 @@ pub enum Availability {
 
 /// A provider that can be used.
 #[derive(Clone)]
-pub struct Connection {
+pub enum Connection {
+    /// It keeps client applications.
+    Applications(Applications),
+    /// It only gives out tokens.
+    TokensOnly,
+}
+
+/// An identity API that keeps client applications.
+#[derive(Clone)]
+pub struct Applications {
     /// The identity API, logged in as the provider's account.
     pub api: Arc<dyn IdentityApi>,
     /// The account and its organization.
     pub account: VerifiedAccount,
+}
+
+/// Where a provider gives out tokens. That may work while its account cannot log in.
+#[derive(Clone)]
+pub struct Tokens {
+    /// Tells what it was opened with: another version may have other clients.
+    pub version: String,
+    /// The authorization server.
+    pub server: Arc<dyn TokenServer>,
+    /// The provider's own account, where it has one.
+    pub account: Option<AccountTokens>,
+    /// How clients authenticate unless they say otherwise.
+    pub authentication: Option<ClientAuthentication>,
+    /// Whether resources that ask for the same token share one.
+    pub shared: bool,
+    /// Whose names environment variables get.
+    pub vocabulary: Vocabulary,
+}
+
+/// The tokens of a provider's own account.
+#[derive(Clone)]
+pub struct AccountTokens {
+    /// The account's name.
+    pub name: String,
+    /// Where they are got.
+    pub api: Arc<dyn TokenApi>,
+}
+
+impl Tokens {
+    /// Under which key the tokens for a request are kept: the same for all who share them. An account's tokens are those
+    /// of its login, and always shared.
+    #[must_use]
+    pub fn key(
+        &self,
+        provider: &ProviderKey,
+        client: &LoadedClient,
+        request_digest: &str,
+        uid: &str,
+    ) -> String {
+        if self.shares(client) {
+            format!("{provider:?}/{}/{request_digest}", client.fingerprint)
+        } else {
+            uid.to_owned()
+        }
+    }
+
+    /// Whether others may have the same token.
+    #[must_use]
+    pub fn shares(&self, client: &LoadedClient) -> bool {
+        self.shared || client.credentials.is_none()
+    }
+
+    /// The server as this client; the account's own tokens where there are no credentials.
+    ///
+    /// # Errors
+    /// What is wrong with the credentials.
+    pub fn api_for(&self, credentials: Option<&ClientCredentials>) -> Result<Arc<dyn TokenApi>, CallError> {
+        match (credentials, &self.account) {
+            (Some(credentials), _) => self.server.client(credentials),
+            (None, Some(account)) => Ok(Arc::clone(&account.api)),
+            (None, None) => Err(CallError {
+                operation: "requestToken",
+                kind: ErrorKind::Misconfigured {
+                    reason: "ProviderHasNoAccount",
+                },
+                message: "the identity provider has no account of its own".to_owned(),
+            }),
+        }
+    }
+}
+
+/// What a namespace may do with a provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Granted {
+    /// Adopt applications.
+    pub adoption: bool,
+    /// Have the account's own tokens.
+    pub account_tokens: bool,
+    /// The scopes it may ask for; `None` means any.
+    pub scopes: Option<Vec<String>>,
+}
+
+impl Connection {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Applications(one), Self::Applications(other)) => {
+                Arc::ptr_eq(&one.api, &other.api) && one.account == other.account
+            }
+            (Self::TokensOnly, Self::TokensOnly) => true,
+            _ => false,
+        }
+    }
 }
 
 /// What a resource that refers to a provider finds.
@@ -78,8 +184,10 @@ pub enum Lookup {
     Found {
         /// Whether it can be used.
         availability: Availability,
-        /// Whether the namespace may adopt applications through it.
-        allows_adoption: bool,
+        /// Where it gives out tokens, if that is known.
+        tokens: Option<Tokens>,
+        /// What the namespace may do with it.
+        granted: Granted,
     },
 }
 
@@ -88,13 +196,14 @@ pub enum Lookup {
 pub struct Access {
     /// The namespaces that may use it.
     pub namespaces: Option<AllowedNamespaces>,
-    /// Whether they may adopt applications.
-    pub adoption: bool,
+    /// What they may do.
+    pub granted: Granted,
 }
 
 #[derive(Default)]
 struct Entry {
     availability: Availability,
+    tokens: Option<Tokens>,
     access: Access,
     /// Secrets it reads, as (namespace, name).
     secrets: HashSet<(String, String)>,
@@ -150,15 +259,16 @@ impl ProviderRegistry {
     }
 
     /// Whether a provider can be used. Returns whether that is news for those who use it.
-    pub fn set(&self, key: &ProviderKey, availability: Availability) -> bool {
+    pub fn set(&self, key: &ProviderKey, availability: Availability, tokens: Option<Tokens>) -> bool {
         let mut entries = lock(&self.entries);
         let Some(entry) = entries.get_mut(key) else {
             return false;
         };
+        let version = |tokens: &Option<Tokens>| tokens.as_ref().map(|tokens| tokens.version.clone());
+        let other_tokens = version(&entry.tokens) != version(&tokens);
+        entry.tokens = tokens;
         let news = match (&entry.availability, &availability) {
-            (Availability::Ready(before), Availability::Ready(after)) => {
-                !Arc::ptr_eq(&before.api, &after.api) || before.account != after.account
-            }
+            (Availability::Ready(before), Availability::Ready(after)) => !before.is_same(after),
             // The message may count seconds; its every change must not wake everybody.
             (Availability::NotReady { reason: before, .. }, Availability::NotReady { reason: after, .. }) => {
                 before != after
@@ -167,7 +277,7 @@ impl ProviderRegistry {
             _ => true,
         };
         entry.availability = availability;
-        news
+        news || other_tokens
     }
 
     /// A call has failed in a way that may concern everyone who uses the provider.
@@ -236,9 +346,19 @@ impl ProviderRegistry {
                 None => return Lookup::NotListed,
             }
         }
+        let granted = if is_shared {
+            entry.access.granted.clone()
+        } else {
+            Granted {
+                adoption: true,
+                account_tokens: true,
+                scopes: None,
+            }
+        };
         Lookup::Found {
             availability: entry.availability.clone(),
-            allows_adoption: !is_shared || entry.access.adoption,
+            tokens: entry.tokens.clone(),
+            granted,
         }
     }
 
@@ -343,7 +463,7 @@ mod tests {
         let trusted = serde_json::json!({"selector": {"matchExpressions": [{"key": "untrusted", "operator": "DoesNotExist"}]}});
         let access = Access {
             namespaces: serde_json::from_value(trusted).unwrap(),
-            adoption: false,
+            ..Access::default()
         };
         let registry = ProviderRegistry::default();
         registry.exists(&key(), access);

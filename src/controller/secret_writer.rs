@@ -11,7 +11,7 @@ use super::{ReconcileError, refusal};
 use crate::api::names::FIELD_MANAGER;
 
 /// What became of a Secret that was to be written.
-pub enum Written {
+pub(super) enum Written {
     /// It stands as it should.
     Done(Box<Secret>),
     /// It belongs to someone else, and is as it was.
@@ -31,7 +31,7 @@ pub enum Written {
 ///
 /// # Errors
 /// What the API server answers, without those secrets.
-pub async fn apply(
+pub(super) async fn apply(
     api: &Api<Secret>,
     mut wanted: Secret,
     ours: Option<&str>,
@@ -85,7 +85,7 @@ pub async fn apply(
 ///
 /// # Errors
 /// What the API server answers.
-pub async fn retire(
+pub(super) async fn retire(
     api: &Api<Secret>,
     name: &str,
     owner: &Owner,

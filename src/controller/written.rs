@@ -44,7 +44,5 @@ fn place(object: &impl Resource) -> Place {
 }
 
 fn version(object: &impl Resource) -> Option<u64> {
-    object
-        .resource_version()
-        .and_then(|version| version.parse().ok())
+    object.resource_version().and_then(|version| version.parse().ok())
 }

@@ -9,6 +9,7 @@ pub mod error;
 pub mod http;
 pub mod mark;
 pub mod oauth2;
+mod probe;
 pub mod session;
 pub mod token;
 

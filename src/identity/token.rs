@@ -1,5 +1,6 @@
 //! Access tokens, as every authorization server gives them out (RFC 6749).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::CallError;
+use super::oauth2::ClientCredentials;
 
 /// An authorization server, as one client that may ask it for tokens.
 ///
@@ -49,6 +51,16 @@ pub trait TokenApi: Send + Sync {
     ///
     /// When neither acceptance nor refusal can be told from the answer.
     async fn probe(&self, url: &url::Url, token: &SecretString) -> Result<Introspection, TokenError>;
+}
+
+/// An authorization server, of which clients can be made.
+pub trait TokenServer: Send + Sync {
+    /// A client of this server, without any I/O.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::identity::ErrorKind::Misconfigured`] where the credentials cannot be used.
+    fn client(&self, credentials: &ClientCredentials) -> Result<Arc<dyn TokenApi>, CallError>;
 }
 
 /// What an authorization server offers to a client beside tokens.

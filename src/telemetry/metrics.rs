@@ -339,7 +339,13 @@ impl Metrics {
     }
 
     /// Until when a provider asked to be left alone; `None` when it did not.
-    pub fn set_paused_until(&self, kind: &'static str, namespace: &str, name: &str, until: Option<Timestamp>) {
+    pub fn set_paused_until(
+        &self,
+        kind: &'static str,
+        namespace: &str,
+        name: &str,
+        until: Option<Timestamp>,
+    ) {
         self.shared
             .paused_until
             .get_or_create(&ProviderLabels::new(kind, namespace, name))
@@ -379,7 +385,9 @@ impl Shared {
             let refreshes = self.refreshes();
             let overdue = refreshes
                 .iter()
-                .filter(|(labels, at)| labels.kind == kind && now.as_second() - at.as_second() > OVERDUE_AFTER)
+                .filter(|(labels, at)| {
+                    labels.kind == kind && now.as_second() - at.as_second() > OVERDUE_AFTER
+                })
                 .count();
             self.refreshes_overdue
                 .get_or_create(&KindLabels { kind })
@@ -514,7 +522,12 @@ mod tests {
     use super::*;
 
     fn lines(metrics: &Metrics) -> Vec<String> {
-        metrics.encode(Timestamp::UNIX_EPOCH).unwrap().lines().map(str::to_owned).collect()
+        metrics
+            .encode(Timestamp::UNIX_EPOCH)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     fn has(metrics: &Metrics, line: &str) -> bool {

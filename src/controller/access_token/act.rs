@@ -1,10 +1,12 @@
 //! Does one step and brings back what it has shown.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::events::EventType;
 use kube::{Api, Resource};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::AccessTokens;
 use super::companion::Companion;
@@ -12,19 +14,26 @@ use super::observe::Pass;
 use super::plan::promise;
 use super::state::{Evidence, Step};
 use crate::api::AccessToken;
-use crate::api::client_application::PublishedSecret;
 use crate::api::names::REVOKE_FINALIZER;
-use crate::api::token::TokenStatus;
 use crate::controller::ReconcileError;
 use crate::controller::owned_secret::{self, SecretView};
+use crate::controller::registry::Tokens;
 use crate::controller::secret_writer::{self, Written};
 use crate::controller::token::client::LoadedClient;
 use crate::controller::token::findings::Trouble;
+use crate::controller::token::held::Held;
 use crate::controller::token::need::{self, Why};
-use crate::controller::token::service::{Ask, Obtained};
-use crate::credential::secret_content::{Content, Layout, Member};
+use crate::controller::token::service::Ask;
+use crate::credential::secret_content::{Content, Layout, Member, Vocabulary};
 use crate::identity::token::{TokenApi, TokenKind};
 use crate::kube_ext::finalizer;
+
+/// A client, and the server as that client sees it.
+struct Connected<'a> {
+    tokens: &'a Tokens,
+    client: LoadedClient,
+    api: Arc<dyn TokenApi>,
+}
 
 impl AccessTokens {
     /// Does one step.
@@ -35,8 +44,18 @@ impl AccessTokens {
             Step::WriteSecret => self.write_secret(pass).await,
             Step::RevokeReplaced => self.revoke_replaced(pass).await,
             Step::RevokePublished => self.revoke_published(pass).await,
-            Step::RetireSecret(earlier) => self.retire(pass, &earlier).await,
-            Step::RemoveFinalizer { left_behind } => self.remove_finalizer(pass, left_behind.as_deref()).await,
+            Step::RetireSecret(name) => {
+                secret_writer::retire(&self.secrets(pass), &name, &pass.owner, owned_secret::is_ours).await?;
+                Ok(Evidence::SecretRetired)
+            }
+            Step::RetireStray(name) => {
+                let secrets = self.secrets(pass);
+                secret_writer::retire(&secrets, &name, &pass.owner, owned_secret::is_written_by_us).await?;
+                Ok(Evidence::StrayRetired(name))
+            }
+            Step::RemoveFinalizer { left_behind } => {
+                self.remove_finalizer(pass, left_behind.as_deref()).await
+            }
         }
     }
 
@@ -65,7 +84,13 @@ impl AccessTokens {
             tracing::warn!("deletion ends: {left_behind}");
             let about = pass.object.object_ref(&());
             self.events
-                .publish(&about, EventType::Warning, "TokenLeftBehind", "Revoke", left_behind)
+                .publish(
+                    &about,
+                    EventType::Warning,
+                    "TokenLeftBehind",
+                    "Revoke",
+                    left_behind,
+                )
                 .await;
         }
         finalizer::remove(&self.resources(pass), pass.object.as_ref(), REVOKE_FINALIZER)
@@ -75,41 +100,32 @@ impl AccessTokens {
     }
 
     /// The client as it stands now, and the server for it.
-    async fn connect(
-        &self,
-        pass: &Pass,
-    ) -> Result<Result<(LoadedClient, std::sync::Arc<dyn TokenApi>), Trouble>, ReconcileError> {
+    async fn connect<'a>(&self, pass: &'a Pass) -> Result<Result<Connected<'a>, Trouble>, ReconcileError> {
         let Some(tokens) = &pass.tokens else {
             return Ok(Err(Trouble::passing(
                 "ProviderPending",
                 "the identity provider is not ready".to_owned(),
             )));
         };
-        let loaded = match self.load_client(&pass.object, tokens).await? {
-            Ok(loaded) => loaded,
+        let client = match self.load_client(&pass.object, tokens).await? {
+            Ok(client) => client,
             Err(trouble) => return Ok(Err(trouble)),
         };
-        let settings = &pass.observed.spec.token;
-        Ok(match tokens.api_for(&loaded) {
-            Ok(api) => Ok((loaded, api)),
-            Err(error) => Err(Trouble::of(&error.into(), settings)),
+        Ok(match tokens.api_for(client.credentials.as_ref()) {
+            Ok(api) => Ok(Connected { tokens, client, api }),
+            Err(error) => Err(Trouble::of(&error.into(), &pass.observed.spec.token)),
         })
     }
 
     async fn obtain(&self, pass: &Pass, why: Why) -> Result<Evidence, ReconcileError> {
-        let (client, api) = match self.connect(pass).await? {
+        let Connected { tokens, client, api } = match self.connect(pass).await? {
             Ok(connected) => connected,
             Err(trouble) => return Ok(Evidence::Failed(trouble)),
         };
         let observed = &pass.observed;
         let settings = &observed.spec.token;
         let request_digest = need::request_digest(&client.client_id, settings);
-        let shared = observed.provider.shares_tokens() && client.credentials.is_some();
-        let key = if shared {
-            format!("{:?}/{}/{request_digest}", pass.provider_key, client.fingerprint)
-        } else {
-            observed.resource.uid.clone()
-        };
+        let shared = tokens.shares(&client);
         let companion = Companion::new(self.secrets(pass), &pass.owner);
         // What is taken out is not used a second time, whatever becomes of this call and of this process.
         let refresh_token = match observed.published() {
@@ -118,7 +134,12 @@ impl AccessTokens {
         };
         let now = Timestamp::now();
         let ask = Ask {
-            key: &key,
+            key: &tokens.key(
+                &pass.provider_key,
+                &client,
+                &request_digest,
+                &observed.resource.uid,
+            ),
             uid: &observed.resource.uid,
             api: api.as_ref(),
             settings,
@@ -156,27 +177,16 @@ impl AccessTokens {
         let observed = &pass.observed;
         let template = &observed.spec.secret;
         let secrets = self.secrets(pass);
-        let layout = pass.layout();
-        let live = secrets
-            .get_opt(&template.name)
-            .await
-            .map_err(ReconcileError::kube("reading the Secret"))?
-            .filter(|live| owned_secret::is_ours(live, &pass.owner));
-        let data = live.and_then(|live| live.data).unwrap_or_default();
-        let held = layout.read_back(&data, Member::AccessToken);
-        let obtained = match (&observed.learned.obtained, &held, observed.published()) {
-            (Some(obtained), _, _) => obtained.clone(),
-            (None, Some(held), Some(status)) => Obtained {
-                access_token: held.clone(),
-                status: status.clone(),
-            },
-            _ => return Ok(Evidence::TokenLost),
+        let held = self.held(pass).await?;
+        let obtained = match (&observed.learned.obtained, observed.published()) {
+            (Some(obtained), _) => Some(obtained.clone()),
+            (None, Some(published)) => held.token(published),
+            (None, None) => None,
         };
-        let replaced = held.filter(|held| !same(held, &obtained.access_token));
-        let previous = replaced
-            .clone()
-            .or_else(|| layout.read_back(&data, Member::PreviousAccessToken))
-            .filter(|_| template.previous_access_token == Some(true));
+        let Some(obtained) = obtained else {
+            return Ok(Evidence::TokenLost);
+        };
+        let replaced = held.replaced_by(&obtained);
         if let Some(replaced) = &replaced
             && observed.learned.why == Some(Why::RevocationRequested)
         {
@@ -185,32 +195,36 @@ impl AccessTokens {
                 .keep_for_revocation(replaced)
                 .await?;
         }
-        let content = content(&obtained, previous);
-        let wanted = owned_secret::build(
-            &pass.owner,
-            template,
-            &content,
-            &layout,
-            Some(&obtained.status),
-        );
+        let content = obtained.add_to(Content::default(), held.previous(&obtained, template));
+        let layout = pass.layout();
+        let wanted =
+            match owned_secret::build(&pass.owner, template, &content, &layout, Some(&obtained.status)) {
+                Ok(wanted) => wanted,
+                Err(error) => {
+                    return Ok(Evidence::SecretRefused {
+                        message: error.to_string(),
+                    });
+                }
+            };
         let ours = match &observed.secret {
             SecretView::Ours { published, .. } => Some(published.uid.as_str()),
             SecretView::Absent | SecretView::Foreign { .. } => None,
         };
         let shown = [&obtained.access_token];
-        Ok(match secret_writer::apply(&secrets, wanted, ours, &pass.owner, &shown).await? {
-            Written::Done(written) => {
-                self.metrics.secret_written("access_token");
-                tracing::info!(secret = template.name, "wrote a Secret");
-                Evidence::SecretWritten {
-                    published: owned_secret::published(&written, &owned_secret::form(template, &layout), ""),
-                    token: Box::new(obtained.status),
-                    replaced,
+        Ok(
+            match secret_writer::apply(&secrets, wanted, ours, &pass.owner, &shown).await? {
+                Written::Done(written) => {
+                    self.metrics.secret_written("access_token");
+                    tracing::info!(secret = template.name, "wrote a Secret");
+                    Evidence::SecretWritten {
+                        published: owned_secret::published(&written, template, ""),
+                        token: Box::new(obtained.status),
+                    }
                 }
-            }
-            Written::Foreign { owner } => Evidence::SecretForeign { owner },
-            Written::Refused { message } => Evidence::SecretRefused { message },
-        })
+                Written::Foreign { owner } => Evidence::SecretForeign { owner },
+                Written::Refused { message } => Evidence::SecretRefused { message },
+            },
+        )
     }
 
     async fn revoke_replaced(&self, pass: &Pass) -> Result<Evidence, ReconcileError> {
@@ -232,21 +246,9 @@ impl AccessTokens {
     }
 
     async fn revoke_published(&self, pass: &Pass) -> Result<Evidence, ReconcileError> {
-        if pass.observed.provider.shares_tokens() {
-            return Ok(Evidence::Revoked(Err(
-                "the provider shares tokens, so that other resources may use it".to_owned(),
-            )));
-        }
-        let live = self
-            .secrets(pass)
-            .get_opt(&pass.observed.spec.secret.name)
-            .await
-            .map_err(ReconcileError::kube("reading the Secret"))?
-            .filter(|live| owned_secret::is_ours(live, &pass.owner));
-        let data = live.and_then(|live| live.data).unwrap_or_default();
         let companion = Companion::new(self.secrets(pass), &pass.owner);
         let mut tokens = companion.for_revocation().await?;
-        tokens.extend(pass.layout().read_back(&data, Member::AccessToken));
+        tokens.extend(self.held(pass).await?.value(Member::AccessToken));
         Ok(match self.revoke(pass, &tokens).await? {
             Ok(()) => Evidence::Revoked(Ok(())),
             Err(trouble) if trouble.passes => Evidence::Failed(trouble),
@@ -254,21 +256,31 @@ impl AccessTokens {
         })
     }
 
+    /// What the Secret holds now, where it is ours.
+    async fn held(&self, pass: &Pass) -> Result<Held, ReconcileError> {
+        let name = &pass.observed.spec.secret.name;
+        Held::read(&self.secrets(pass), name, &pass.owner, pass.layout()).await
+    }
+
     async fn revoke(
         &self,
         pass: &Pass,
         tokens: &[SecretString],
     ) -> Result<Result<(), Trouble>, ReconcileError> {
-        if pass.observed.provider.shares_tokens() {
-            return Ok(Err(Trouble::to_mend(
-                "TokenShared",
-                "the provider shares tokens, so the replaced one was not revoked: other resources may use it".to_owned(),
-            )));
-        }
-        let (_, api) = match self.connect(pass).await? {
+        let Connected {
+            tokens: server,
+            client,
+            api,
+        } = match self.connect(pass).await? {
             Ok(connected) => connected,
             Err(trouble) => return Ok(Err(trouble)),
         };
+        if server.shares(&client) {
+            return Ok(Err(Trouble::to_mend(
+                "TokenShared",
+                "tokens are shared here, and other resources may use the same one".to_owned(),
+            )));
+        }
         for token in tokens {
             if let Err(error) = api.revoke(token, TokenKind::Access).await {
                 return Ok(Err(Trouble::of(&error, &pass.observed.spec.token)));
@@ -286,40 +298,15 @@ impl AccessTokens {
             .publish(&about, EventType::Warning, "TokenNotRevoked", "Revoke", &message)
             .await;
     }
-
-    async fn retire(&self, pass: &Pass, earlier: &PublishedSecret) -> Result<Evidence, ReconcileError> {
-        secret_writer::retire(&self.secrets(pass), &earlier.name, &pass.owner).await?;
-        Ok(Evidence::SecretRetired)
-    }
 }
 
 impl Pass {
     /// How the Secret's content is laid out.
-    pub(super) fn layout(&self) -> Layout {
-        Layout::for_template(
-            &self.observed.spec.secret,
-            self.tokens.as_ref().map(|tokens| tokens.flavour).unwrap_or_default(),
-        )
+    fn layout(&self) -> Layout {
+        let vocabulary = self
+            .tokens
+            .as_ref()
+            .map_or(Vocabulary::OAuth2, |tokens| tokens.vocabulary);
+        Layout::of(&self.observed.spec.secret, vocabulary)
     }
-}
-
-fn content(obtained: &Obtained, previous: Option<SecretString>) -> Content {
-    let TokenStatus {
-        token_type,
-        expires_at,
-        scope,
-        ..
-    } = &obtained.status;
-    Content::default()
-        .with_token(
-            &obtained.access_token,
-            token_type,
-            expires_at.0,
-            scope.as_deref(),
-        )
-        .with_previous(previous)
-}
-
-fn same(one: &SecretString, other: &SecretString) -> bool {
-    one.expose_secret() == other.expose_secret()
 }

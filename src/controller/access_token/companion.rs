@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
 use kube::api::{Patch, PatchParams};
 use kube::core::ObjectMeta;
-use kube::Api;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::api::names::{CREDENTIALS_SECRET_TYPE, FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL};
@@ -95,10 +95,11 @@ impl<'a> Companion<'a> {
 
     /// Nothing is left to be revoked.
     pub(super) async fn revoked(&self) -> Result<(), ReconcileError> {
-        match self.read().await? {
-            Some(mut entries) if entries.remove(TO_REVOKE).is_some() => self.write(entries).await,
-            _ => Ok(()),
+        let mut entries = self.read().await?.unwrap_or_default();
+        if entries.remove(TO_REVOKE).is_some() {
+            self.write(entries).await?;
         }
+        Ok(())
     }
 
     async fn read(&self) -> Result<Option<Entries>, ReconcileError> {

@@ -16,7 +16,10 @@ pub(super) fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next
         return Next::Ended;
     }
     let wanted = observed.spec.token.revocation_policy == Some(RevocationPolicy::OnDeletion);
-    let Some(token) = observed.published().filter(|token| wanted && token.expires_at.0 > now) else {
+    let Some(token) = observed
+        .published()
+        .filter(|token| wanted && token.expires_at.0 > now)
+    else {
         return Next::Do(Step::RemoveFinalizer { left_behind: None });
     };
     let expires = token.expires_at.0;
@@ -49,7 +52,9 @@ pub(super) fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next
         TOKEN_FRESH,
         Truth::False,
         "Revoking",
-        format!("{trouble}. The token is to be revoked before this resource goes; that is tried until {end:.0}"),
+        format!(
+            "{trouble}. The token is to be revoked before this resource goes; that is tried until {end:.0}"
+        ),
     );
     Next::Halt(Halt::new(finding, Some(pause.min(until(end, now)))))
 }

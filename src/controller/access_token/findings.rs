@@ -8,7 +8,7 @@ use crate::api::access_token::CLIENT_READY;
 use crate::api::client_application::{PROVIDER_READY, SECRET_SYNCED, SUSPENDED};
 use crate::api::conditions::{self, Finding, READY, Truth};
 use crate::api::token::{TOKEN_FRESH, TokenStatus};
-use crate::controller::owned_secret;
+use crate::controller::owned_secret::{SecretContent, SecretView};
 use crate::controller::token::findings::{as_requested, fresh, lifetime};
 use crate::controller::token::need::refresh_of;
 use crate::credential::token::Promise;
@@ -41,7 +41,8 @@ pub(super) fn all(
 
 /// What `spec.suspend` means while it is set.
 pub(super) fn suspended() -> Finding {
-    let message = "spec.suspend is true: the token is not refreshed, and nothing is written, until it is removed";
+    let message =
+        "spec.suspend is true: the token is not refreshed, and nothing is written, until it is removed";
     Finding::new(SUSPENDED, Truth::True, "Suspended", message)
 }
 
@@ -95,13 +96,54 @@ fn token(observed: &Observed, promise: &Promise, halted: Option<&Finding>, now: 
                 )
             }
         }
-        (None, Some(_)) => Finding::new(TOKEN_FRESH, Truth::False, "Waiting", "no token has been issued yet"),
+        (None, Some(_)) => Finding::new(
+            TOKEN_FRESH,
+            Truth::False,
+            "Waiting",
+            "no token has been issued yet",
+        ),
         (None, None) => earlier(observed, TOKEN_FRESH),
     }
 }
 
 fn secret(observed: &Observed) -> Finding {
-    owned_secret::finding(&observed.spec.secret.name, &observed.secret, "the token", false)
+    let name = &observed.spec.secret.name;
+    match &observed.secret {
+        SecretView::Ours { content, .. } => match content {
+            SecretContent::Current => Finding::new(
+                SECRET_SYNCED,
+                Truth::True,
+                "Written",
+                format!("Secret {name} holds the token"),
+            ),
+            SecretContent::Outdated => Finding::new(
+                SECRET_SYNCED,
+                Truth::False,
+                "SecretOutdated",
+                format!(
+                    "Secret {name} holds a token in an earlier form and will be written as the spec wants it now"
+                ),
+            ),
+            SecretContent::Edited => Finding::new(
+                SECRET_SYNCED,
+                Truth::False,
+                "SecretEdited",
+                format!("Secret {name} was changed by somebody else and will be written again"),
+            ),
+        },
+        SecretView::Absent => Finding::new(
+            SECRET_SYNCED,
+            Truth::False,
+            "Waiting",
+            format!("Secret {name} is written once there is a token"),
+        ),
+        SecretView::Foreign { owner } => Finding::new(
+            SECRET_SYNCED,
+            Truth::False,
+            "SecretConflict",
+            format!("Secret {name} belongs to {owner} and is not touched. Choose another spec.secret.name"),
+        ),
+    }
 }
 
 /// Ready is about what workloads read: it stays true while the published token is valid, even when a refresh has
@@ -123,7 +165,10 @@ fn ready(
     let name = &observed.spec.secret.name;
     match (published, halted) {
         (Some(token), _) if token.expires_at.0 > now => {
-            let mut message = format!("Secret {name} holds a token that is valid until {:.0}", token.expires_at.0);
+            let mut message = format!(
+                "Secret {name} holds a token that is valid until {:.0}",
+                token.expires_at.0
+            );
             if let Some(trouble) = stages.iter().find(|finding| finding.truth != Truth::True) {
                 message = format!(
                     "{message}; {} is {}: {}",
@@ -142,7 +187,10 @@ fn ready(
                 READY,
                 Truth::False,
                 "Expired",
-                format!("the token in Secret {name} expired at {:.0}{why}", token.expires_at.0),
+                format!(
+                    "the token in Secret {name} expired at {:.0}{why}",
+                    token.expires_at.0
+                ),
             )
         }
         (None, Some(halted)) => not_ready(halted),

@@ -1,6 +1,7 @@
 //! The controller of [`AccessToken`]: observe, plan, act, report.
 
 mod act;
+pub mod clients;
 mod companion;
 mod ending;
 mod findings;
@@ -8,25 +9,23 @@ mod observe;
 pub mod plan;
 mod report;
 pub mod state;
-#[cfg(test)]
-mod tests;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 
+use self::clients::KnownClients;
 use self::plan::{Plan, Policy, plan};
-use self::state::{ClientView, Evidence, Pause};
-use super::index::{ConsumerIndex, Place};
+use self::state::Evidence;
+use super::index::ConsumerIndex;
 use super::registry::{ProviderKey, ProviderRegistry};
+use super::token::pauses::{Pause, Pauses};
 use super::token::service::TokenService;
 use super::written::WrittenVersions;
 use super::{Pass as Ended, ReconcileError, Reconciler};
 use crate::api::AccessToken;
-use crate::api::token::FulfilledRequests;
 use crate::kube_ext::events::Events;
 use crate::kube_ext::index::SecretIndex;
 use crate::kube_ext::lease::Leadership;
@@ -59,24 +58,10 @@ pub struct AccessTokens {
     pub leadership: Leadership,
     /// Resource versions of our own last status writes.
     pub written: WrittenVersions,
-    /// What is remembered of resources between passes.
-    pub memory: Mutex<HashMap<Place, Memory>>,
-}
-
-/// What is remembered of a resource between passes. After a restart it is found out anew.
-#[derive(Clone, Debug, Default)]
-pub struct Memory {
-    /// The client, for the generation and connection it was looked for.
-    client: Option<(String, ClientView)>,
-    /// A pause after a failure, for what was asked then.
-    pause: Option<(Asked, Pause)>,
-}
-
-/// What a pause is about: a change of it ends the pause.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Asked {
-    generation: i64,
-    requests: FulfilledRequests,
+    /// Pauses after failures.
+    pub pauses: Arc<Pauses>,
+    /// The clients that were found.
+    pub clients: Arc<KnownClients>,
 }
 
 #[async_trait]
@@ -131,26 +116,14 @@ impl AccessTokens {
     pub fn forget(&self, namespace: &str, name: &str) {
         let place = (namespace.to_owned(), name.to_owned());
         self.written.forget(&place);
-        self.memory().remove(&place);
+        self.pauses.end(&place);
+        self.clients.forget(&place);
         self.metrics.remove_credential("AccessToken", namespace, name);
-    }
-
-    /// Something that the resource rests on has changed: its client is looked for anew, and a pause ends.
-    pub fn reconsider(&self, namespace: &str, name: &str) {
-        self.memory().remove(&(namespace.to_owned(), name.to_owned()));
     }
 
     fn remember_pause(&self, pass: &observe::Pass, pause: Option<Pause>) {
         let resource = &pass.observed.resource;
-        let asked = Asked {
-            generation: resource.generation,
-            requests: resource.requests.clone(),
-        };
         let place = (resource.namespace.clone(), resource.name.clone());
-        self.memory().entry(place).or_default().pause = pause.map(|pause| (asked, pause));
-    }
-
-    fn memory(&self) -> MutexGuard<'_, HashMap<Place, Memory>> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pauses.set(place, pass.asked.clone(), pause);
     }
 }

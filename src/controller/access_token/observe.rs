@@ -6,19 +6,20 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Resource, ResourceExt};
 
+use super::AccessTokens;
 use super::state::{ClientView, Learned, Observed, ProviderView, Resource as Facts, UsableProvider};
-use super::{AccessTokens, Asked};
 use crate::api::AccessToken;
 use crate::api::access_token::AccessTokenStatus;
-use crate::api::client_application::PublishedSecret;
-use crate::api::names::{REFRESH_REQUESTED_ANNOTATION, REVOKE_FINALIZER, REVOKE_REQUESTED_ANNOTATION};
-use crate::api::token::FulfilledRequests;
+use crate::api::client_application::ProviderKind;
+use crate::api::names::REVOKE_FINALIZER;
 use crate::controller::ReconcileError;
 use crate::controller::index::Consumer;
 use crate::controller::owned_secret::{self, Owner, SecretContent, SecretView};
-use crate::controller::registry::{Granted, Lookup, ProviderKey, Tokens};
+use crate::controller::registry::{Availability, Granted, Lookup, ProviderKey, Tokens};
 use crate::controller::token::client::{self, LoadedClient};
 use crate::controller::token::findings::Trouble;
+use crate::controller::token::need::requests;
+use crate::controller::token::pauses::Asked;
 
 /// One pass over one resource.
 pub(super) struct Pass {
@@ -26,8 +27,10 @@ pub(super) struct Pass {
     pub(super) object: Arc<AccessToken>,
     /// Whose Secret it is.
     pub(super) owner: Owner,
-    /// The conditions that were recorded when the pass began.
-    pub(super) conditions_before: Vec<Condition>,
+    /// The conditions as they were told last.
+    pub(super) told: Vec<Condition>,
+    /// What a pause after a failure would be about.
+    pub(super) asked: Asked,
     /// What decisions rest on.
     pub(super) observed: Observed,
     /// Where its provider gives out tokens, if it can be used.
@@ -58,8 +61,14 @@ impl AccessTokens {
             Some(_) => None,
         };
         let client = self.client(&object, &resource, tokens.as_ref()).await?;
-        let stray = self.stray(&resource, &status, &spec.secret.name);
-        let pause = self.pause(&resource);
+        let strays = owned_secret::strays(&self.secrets, &owner, &spec.secret, status.secret.as_ref());
+        let asked = Asked {
+            generation: resource.generation,
+            requests: resource.requests.clone(),
+        };
+        let pause = self
+            .pauses
+            .get(&(resource.namespace.clone(), resource.name.clone()), &asked);
         let observed = Observed {
             resource,
             spec,
@@ -67,15 +76,16 @@ impl AccessTokens {
             provider,
             client,
             secret,
-            rival,
-            stray,
+            rival: rival.map(|rival| rival.to_string()),
+            strays,
             learned: Learned::default(),
             failure: None,
             pause,
         };
         Ok(Some(Pass {
             owner,
-            conditions_before: observed.status.conditions.clone(),
+            told: observed.status.conditions.clone(),
+            asked,
             object,
             observed,
             tokens,
@@ -113,11 +123,10 @@ impl AccessTokens {
                     allowed_scopes: scopes,
                     allows_account_tokens: account_tokens,
                     has_account: tokens.account.is_some(),
-                    shares_tokens: tokens.shared,
                 };
                 (ProviderView::Usable(usable), Some(tokens))
             }
-            other => (super::super::registry::not_usable(key, namespace, other), None),
+            other => (not_usable(key, namespace, &other), None),
         }
     }
 
@@ -176,11 +185,7 @@ impl AccessTokens {
             });
         };
         let version = format!("{}/{}", resource.generation, tokens.version);
-        let known = self.memory().get(&place).and_then(|memory| memory.client.clone());
-        if let Some((of, known)) = known
-            && of == version
-            && matches!(known, ClientView::Ready { .. })
-        {
+        if let Some(known) = self.clients.get(&place, &version) {
             return Ok(known);
         }
         let view = match self.load_client(object, tokens).await? {
@@ -189,7 +194,7 @@ impl AccessTokens {
             },
             Err(trouble) => ClientView::NotReady(trouble),
         };
-        self.memory().entry(place).or_default().client = Some((version, view.clone()));
+        self.clients.set(place, version, view.clone());
         Ok(view)
     }
 
@@ -209,33 +214,57 @@ impl AccessTokens {
         };
         client::load(&place, &object.spec.client).await
     }
+}
 
-    /// A Secret that was written for this resource and is not the one that the spec names.
-    fn stray(&self, resource: &Facts, status: &AccessTokenStatus, name: &str) -> Option<PublishedSecret> {
-        let recorded = status.secret.clone().filter(|recorded| recorded.name != name);
-        recorded.or_else(|| owned_secret::stray(&self.secrets, &resource.namespace, &resource.uid, name))
-    }
-
-    fn pause(&self, resource: &Facts) -> Option<super::state::Pause> {
-        let place = (resource.namespace.clone(), resource.name.clone());
-        let asked = Asked {
-            generation: resource.generation,
-            requests: resource.requests.clone(),
-        };
-        let memory = self.memory();
-        let (about, pause) = memory.get(&place)?.pause.clone()?;
-        (about == asked).then_some(pause)
-    }
+fn not_usable(key: &ProviderKey, namespace: &str, found: &Lookup) -> ProviderView {
+    let (kind, name) = (key.kind.as_str(), &key.name);
+    let (reason, message) = match found {
+        Lookup::NotListed
+        | Lookup::Found {
+            availability: Availability::Pending,
+            ..
+        } => return ProviderView::Pending,
+        Lookup::Missing => (
+            "ProviderNotFound".to_owned(),
+            format!("{kind} {name} does not exist. Create it, or correct spec.providerRef"),
+        ),
+        Lookup::NotAllowed => (
+            "NamespaceNotAllowed".to_owned(),
+            format!(
+                "{kind} {name} does not allow namespace {namespace}. Ask its administrator to add the namespace to spec.allowedNamespaces"
+            ),
+        ),
+        Lookup::TurnedOff => (
+            "SharedProvidersTurnedOff".to_owned(),
+            format!(
+                "this operator does not look after ClusterIdentityProviders. Name an IdentityProvider instead of {name}"
+            ),
+        ),
+        Lookup::Found {
+            availability: Availability::NotReady { reason, message },
+            ..
+        } => {
+            // Accounts and addresses of a shared provider are no business of the namespaces that use it.
+            let message = match key.kind {
+                ProviderKind::ClusterIdentityProvider => {
+                    format!("{kind} {name} is not ready ({reason}). Its status tells its administrator why")
+                }
+                ProviderKind::IdentityProvider => format!("{kind} {name} is not ready: {message}"),
+            };
+            (reason.clone(), message)
+        }
+        Lookup::Found {
+            availability: Availability::Ready(_),
+            ..
+        } => (
+            "ProviderPending".to_owned(),
+            format!("{kind} {name} gives out no tokens yet"),
+        ),
+    };
+    ProviderView::NotUsable { reason, message }
 }
 
 fn facts(object: &AccessToken) -> Facts {
-    let annotation = |name: &str| {
-        object
-            .annotations()
-            .get(name)
-            .filter(|value| !value.is_empty())
-            .cloned()
-    };
     Facts {
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
@@ -246,9 +275,6 @@ fn facts(object: &AccessToken) -> Facts {
             .finalizers()
             .iter()
             .any(|present| present == REVOKE_FINALIZER),
-        requests: FulfilledRequests {
-            refresh: annotation(REFRESH_REQUESTED_ANNOTATION),
-            revoke: annotation(REVOKE_REQUESTED_ANNOTATION),
-        },
+        requests: requests(object.annotations()),
     }
 }

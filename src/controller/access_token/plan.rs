@@ -8,7 +8,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::state::{ClientView, Observed, Pause, ProviderView, Step, UsableProvider};
+use super::state::{ClientView, Observed, ProviderView, Step, UsableProvider};
 use super::{ending, findings};
 use crate::api::access_token::{AccessTokenStatus, CLIENT_READY};
 use crate::api::client_application::PROVIDER_READY;
@@ -18,6 +18,7 @@ use crate::controller::owned_secret::{SecretContent, SecretView, claim_refused};
 use crate::controller::token::TokenPolicy;
 use crate::controller::token::findings::{Trouble, scopes_not_allowed};
 use crate::controller::token::need::{self, Need, Wanted, Why};
+use crate::controller::token::pauses::Pause;
 use crate::credential::token::{Failure as Kind, Promise, retry};
 
 /// `minimumRemaining` where the spec does not say it.
@@ -171,10 +172,17 @@ fn token(observed: &Observed, client_id: &str, policy: &Policy, now: Timestamp) 
             None => Next::Do(Step::Obtain { why }),
         },
         Need::No(_) if !observed.secret.is_current() => Next::Do(Step::WriteSecret),
-        Need::No(refresh) => match &observed.stray {
-            Some(stray) if !observed.learned.retired => Next::Do(Step::RetireSecret(stray.clone())),
-            _ => Next::Done(refresh.at),
-        },
+        Need::No(refresh) => left_over(observed).map_or(Next::Done(refresh.at), Next::Do),
+    }
+}
+
+/// Secrets of earlier names, once the one that is wanted stands.
+fn left_over(observed: &Observed) -> Option<Step> {
+    match &observed.status.secret {
+        Some(earlier) if earlier.name != observed.spec.secret.name && !observed.learned.retired => {
+            Some(Step::RetireSecret(earlier.name.clone()))
+        }
+        _ => observed.strays.first().cloned().map(Step::RetireStray),
     }
 }
 
@@ -222,7 +230,12 @@ pub(super) fn usable<'a>(
     match &observed.client {
         ClientView::Ready { client_id } => Ok((provider, client_id)),
         ClientView::NotReady(trouble) => {
-            let finding = Finding::new(CLIENT_READY, Truth::False, trouble.reason, trouble.message.clone());
+            let finding = Finding::new(
+                CLIENT_READY,
+                Truth::False,
+                trouble.reason,
+                trouble.message.clone(),
+            );
             Err(Box::new(halt(finding)))
         }
     }
@@ -234,7 +247,9 @@ fn not_allowed(observed: &Observed, provider: &UsableProvider) -> Option<Trouble
         if !provider.has_account {
             return Some(Trouble::to_mend(
                 "ProviderHasNoAccount",
-                format!("identity provider {name} has no account of its own. Name a client in spec.client.secretRef"),
+                format!(
+                    "identity provider {name} has no account of its own. Name a client in spec.client.secretRef"
+                ),
             ));
         }
         if !provider.allows_account_tokens {
@@ -331,7 +346,12 @@ fn fulfilled(observed: &Observed) -> Option<FulfilledRequests> {
     (fulfilled != FulfilledRequests::default()).then_some(fulfilled)
 }
 
-fn status(observed: &Observed, policy: &Policy, halted: Option<&Finding>, now: Timestamp) -> AccessTokenStatus {
+fn status(
+    observed: &Observed,
+    policy: &Policy,
+    halted: Option<&Finding>,
+    now: Timestamp,
+) -> AccessTokenStatus {
     let generation = Some(observed.resource.generation);
     let mut status = observed.status.clone();
     if let SecretView::Ours {

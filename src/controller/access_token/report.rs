@@ -1,6 +1,5 @@
 //! Writes the status where it has changed, and tells of transitions.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Resource};
 
 use super::AccessTokens;
@@ -8,14 +7,17 @@ use super::observe::Pass;
 use crate::api::AccessToken;
 use crate::api::access_token::AccessTokenStatus;
 use crate::api::names::FIELD_MANAGER;
-use crate::controller::ReconcileError;
-use crate::controller::transitions;
+use crate::controller::{ReconcileError, news};
 use crate::kube_ext::apply;
 
 impl AccessTokens {
     /// Records the status that a pass has come to, and publishes an event for each condition that has changed since
     /// the pass began.
-    pub(super) async fn report(&self, pass: &mut Pass, status: AccessTokenStatus) -> Result<(), ReconcileError> {
+    pub(super) async fn report(
+        &self,
+        pass: &mut Pass,
+        status: AccessTokenStatus,
+    ) -> Result<(), ReconcileError> {
         let resource = &pass.observed.resource;
         if resource.deletion.is_some() && !resource.has_finalizer {
             return Ok(());
@@ -24,12 +26,14 @@ impl AccessTokens {
             "AccessToken",
             &resource.namespace,
             &resource.name,
-            status.token.as_ref().map(|token| (token.expires_at.0, token.refresh_at.0)),
+            status
+                .token
+                .as_ref()
+                .map(|token| (token.expires_at.0, token.refresh_at.0)),
         );
         if pass.object.status.as_ref() == Some(&status) {
             return Ok(());
         }
-        let before: Vec<Condition> = std::mem::take(&mut pass.conditions_before);
         let api: Api<AccessToken> = Api::namespaced(self.client.clone(), &resource.namespace);
         let written = match apply::status(&api, pass.object.as_ref(), FIELD_MANAGER, &status).await {
             // The resource is gone: nobody is left to be told.
@@ -38,13 +42,10 @@ impl AccessTokens {
         };
         self.written.remember(&written);
         pass.object = written.into();
-        transitions::tell(
-            &self.events,
-            &pass.object.object_ref(&()),
-            &before,
-            &status.conditions,
-        )
-        .await;
+        let about = pass.object.object_ref(&());
+        for condition in news::news(&pass.told, &status.conditions) {
+            news::tell(&self.events, &about, &condition).await;
+        }
         Ok(())
     }
 }

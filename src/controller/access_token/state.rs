@@ -1,7 +1,6 @@
 //! What is known about one `AccessToken` while it is reconciled, and what may be done about it.
 
 use k8s_openapi::jiff::Timestamp;
-use secrecy::SecretString;
 
 use crate::api::access_token::{AccessTokenSpec, AccessTokenStatus};
 use crate::api::client_application::PublishedSecret;
@@ -9,6 +8,7 @@ use crate::api::token::{FulfilledRequests, TokenStatus};
 use crate::controller::owned_secret::{SecretContent, SecretView};
 use crate::controller::token::findings::Trouble;
 use crate::controller::token::need::Why;
+use crate::controller::token::pauses::Pause;
 use crate::controller::token::service::Obtained;
 
 /// Everything a decision rests on. Absence is a value here; what could not be observed is an error before.
@@ -28,8 +28,8 @@ pub struct Observed {
     pub secret: SecretView,
     /// The resource that the Secret is reserved for instead.
     pub rival: Option<String>,
-    /// A Secret of an earlier name, which is not needed any more.
-    pub stray: Option<PublishedSecret>,
+    /// Other Secrets of the namespace that were written for this resource.
+    pub strays: Vec<String>,
     /// What this pass has learned.
     pub learned: Learned,
     /// What went wrong in this pass; nothing further is tried in it.
@@ -82,8 +82,6 @@ pub struct UsableProvider {
     pub allows_account_tokens: bool,
     /// Whether it has an account of its own at all.
     pub has_account: bool,
-    /// Whether identical requests share a token.
-    pub shares_tokens: bool,
 }
 
 /// The client that the token is for.
@@ -103,8 +101,6 @@ pub enum ClientView {
 pub struct Learned {
     /// A token that is to be published.
     pub obtained: Option<Obtained>,
-    /// The token that the last write has replaced.
-    pub replaced: Option<SecretString>,
     /// A token was published in this pass.
     pub published: bool,
     /// Why it was asked for.
@@ -124,17 +120,6 @@ pub struct Failure {
     pub trouble: Trouble,
 }
 
-/// Until when nothing is tried, because of what went wrong before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pause {
-    /// What went wrong.
-    pub trouble: Trouble,
-    /// When it is tried again.
-    pub until: Timestamp,
-    /// Tries in a row that failed.
-    pub failures: u32,
-}
-
 /// One thing to do. Every step may be repeated after a crash at any moment.
 #[derive(Clone, Debug)]
 pub enum Step {
@@ -151,8 +136,10 @@ pub enum Step {
     RevokeReplaced,
     /// Make the published token worthless, and what else was given out for it.
     RevokePublished,
-    /// Remove the Secret that was written under an earlier name.
-    RetireSecret(PublishedSecret),
+    /// Remove the Secret that was written under this earlier name.
+    RetireSecret(String),
+    /// Remove a Secret of this name if Keywright wrote it, which no status recorded.
+    RetireStray(String),
     /// Take the finalizer off the resource.
     RemoveFinalizer {
         /// What stays behind at the server, for an event and the log.
@@ -171,6 +158,7 @@ impl Step {
             Self::RevokeReplaced => "revoke replaced token",
             Self::RevokePublished => "revoke published token",
             Self::RetireSecret(_) => "retire secret",
+            Self::RetireStray(_) => "retire stray",
             Self::RemoveFinalizer { .. } => "remove finalizer",
         }
     }
@@ -194,8 +182,6 @@ pub enum Evidence {
         published: PublishedSecret,
         /// The token in it.
         token: Box<TokenStatus>,
-        /// The token that it held before, if another.
-        replaced: Option<SecretString>,
     },
     /// The Secret turned out to belong to someone else.
     SecretForeign {
@@ -213,6 +199,8 @@ pub enum Evidence {
     Revoked(Result<(), String>),
     /// The earlier Secret is gone.
     SecretRetired,
+    /// The stray of this name is gone.
+    StrayRetired(String),
     /// The finalizer is off.
     FinalizerRemoved,
     /// The step failed at the server.
@@ -228,25 +216,20 @@ impl Observed {
                 self.learned.obtained = Some(*obtained);
                 self.learned.why = Some(why);
             }
-            Evidence::SecretWritten {
-                published,
-                token,
-                replaced,
-            } => {
+            Evidence::SecretWritten { published, token } => {
                 self.secret = SecretView::Ours {
                     published,
                     content: SecretContent::Current,
                     token: Some(*token),
                 };
-                self.learned.obtained = None;
-                self.learned.replaced = replaced;
-                self.learned.published = true;
+                self.learned.published |= self.learned.obtained.take().is_some();
             }
             Evidence::SecretForeign { owner } => self.secret = SecretView::Foreign { owner },
             Evidence::SecretRefused { message } => self.learned.secret_refused = Some(message),
             Evidence::TokenLost => self.secret.lose_token(),
             Evidence::Revoked(outcome) => self.learned.revoked = Some(outcome),
             Evidence::SecretRetired => self.learned.retired = true,
+            Evidence::StrayRetired(name) => self.strays.retain(|stray| *stray != name),
             Evidence::FinalizerRemoved => self.resource.has_finalizer = false,
             Evidence::Failed(trouble) => self.failure = Some(Failure { trouble }),
         }
@@ -255,13 +238,6 @@ impl Observed {
     /// The token that the Secret holds, intact.
     #[must_use]
     pub fn published(&self) -> Option<&TokenStatus> {
-        match &self.secret {
-            SecretView::Ours {
-                content: SecretContent::Current | SecretContent::Outdated,
-                token,
-                ..
-            } => token.as_ref(),
-            _ => None,
-        }
+        self.secret.token()
     }
 }

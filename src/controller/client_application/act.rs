@@ -4,23 +4,27 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::events::EventType;
 use kube::{Api, Resource, ResourceExt};
-use serde_json::json;
 
-use super::ClientApplications;
 use super::calls::{absent_as_none, create, find_marked};
-use super::desired;
 use super::observe::Pass;
-use super::refusal;
-use super::secret;
-use super::state::{Evidence, Observed, Resource as Facts, SecretView, Step};
+use super::state::{Evidence, Observed, SecretView, Step};
+use super::{ClientApplications, desired, token};
 use crate::api::ClientApplication;
 use crate::api::client_application::ClientApplicationStatus;
-use crate::api::names::{FIELD_MANAGER, RELEASE_FINALIZER};
+use crate::api::names::RELEASE_FINALIZER;
 use crate::controller::ReconcileError;
+use crate::controller::owned_secret;
+use crate::controller::secret_writer::{self, Written};
+use crate::controller::token::client::LoadedClient;
+use crate::controller::token::findings::Trouble;
+use crate::controller::token::held::Held;
+use crate::controller::token::need::{self, Why};
+use crate::controller::token::service::{Ask, Obtained};
 use crate::credential::secret_content::application::ApplicationCredentials;
+use crate::credential::secret_content::{self, Layout, Member, Vocabulary};
+use crate::identity::oauth2::{ClientAuthentication, ClientCredentials};
 use crate::identity::{Application, CallError, ErrorKind, IdentityApi};
 use crate::kube_ext::finalizer;
 
@@ -36,9 +40,9 @@ impl ClientApplications {
         pass: &mut Pass,
     ) -> Outcome {
         let api = pass
-            .connection
+            .applications
             .as_ref()
-            .map(|connection| Arc::clone(&connection.api));
+            .map(|applications| Arc::clone(&applications.api));
         match (step, api) {
             (Step::AddFinalizer, _) => self.add_finalizer(pass).await,
             (Step::RecordStatus, _) => {
@@ -46,17 +50,20 @@ impl ClientApplications {
                 Ok(Ok(Evidence::StatusRecorded(Box::new(status))))
             }
             (Step::RetireSecret(name), _) => {
-                self.retire(pass, &name, secret::is_ours).await?;
+                secret_writer::retire(&self.secrets(pass), &name, &pass.owner, owned_secret::is_ours).await?;
                 Ok(Ok(Evidence::SecretRetired))
             }
             (Step::RetireStray(name), _) => {
-                self.retire(pass, &name, secret::is_written_by_us).await?;
+                let secrets = self.secrets(pass);
+                secret_writer::retire(&secrets, &name, &pass.owner, owned_secret::is_written_by_us).await?;
                 Ok(Ok(Evidence::StrayRetired(name)))
             }
             (Step::RemoveFinalizer { left_behind }, _) => {
                 self.remove_finalizer(pass, left_behind.as_deref()).await
             }
             (Step::WriteSecret(application), Some(_)) => self.write_secret(pass, &application).await,
+            (Step::RewriteSecret, _) => self.rewrite_secret(pass).await,
+            (Step::ObtainToken(why), _) => Ok(Ok(self.obtain_token(pass, why).await?)),
             (Step::FindMarked(candidates), Some(api)) => {
                 let began = Timestamp::now();
                 let found = find_marked(api.as_ref(), &pass.observed.resource.mark(), &candidates).await;
@@ -127,124 +134,155 @@ impl ClientApplications {
         Ok(Ok(Evidence::FinalizerRemoved))
     }
 
+    /// Writes the Secret from the application's record, with the token that was obtained or that it holds.
     async fn write_secret(&self, pass: &Pass, application: &Application) -> Outcome {
-        let observed = &pass.observed;
-        let Some(provider) = observed.provider.usable() else {
+        let Some(provider) = pass.observed.provider.usable() else {
             return Ok(Err(not_connected()));
         };
         let credentials = desired::credentials(provider, application);
-        let mut wanted = secret::build(&observed.resource, &observed.spec.secret, &credentials);
-        let ours = match &observed.secret {
-            SecretView::Ours { published, .. } => {
-                // Another Secret of that name, made in the meantime, is refused by its UID.
-                wanted.metadata.uid = Some(published.uid.clone());
-                true
-            }
-            SecretView::Absent | SecretView::Foreign { .. } => false,
-        };
-        self.apply_secret(pass, &wanted, ours, &credentials).await
+        let held = self.held(pass).await?;
+        self.publish(pass, &credentials, &held).await
     }
 
-    async fn apply_secret(
-        &self,
-        pass: &Pass,
-        wanted: &Secret,
-        ours: bool,
-        credentials: &ApplicationCredentials,
-    ) -> Outcome {
-        let api = self.secrets(pass);
-        let resource = &pass.observed.resource;
-        if !ours {
-            // The calls since the last look have taken their time.
-            let live = api
-                .get_opt(&wanted.name_any())
-                .await
-                .map_err(ReconcileError::kube("reading the Secret"))?;
-            if let Some(live) = live.filter(|live| !secret::is_ours(live, resource)) {
-                return Ok(Ok(Evidence::SecretForeign {
-                    owner: secret::owner(&live, resource),
+    /// Writes the Secret from what it holds, with the token that was obtained, or without one that nobody wants.
+    async fn rewrite_secret(&self, pass: &Pass) -> Outcome {
+        let held = self.held(pass).await?;
+        let SecretView::Ours { published, .. } = &pass.observed.secret else {
+            return Ok(Ok(Evidence::SecretUnreadable));
+        };
+        let text = |member| held.text(member);
+        let (Some(client_id), Some(api_key), Some(application_id), Some(organization_id)) = (
+            text(Member::ClientId),
+            held.value(Member::ApiKey),
+            text(Member::ApplicationId),
+            text(Member::OrganizationId),
+        ) else {
+            return Ok(Ok(Evidence::SecretUnreadable));
+        };
+        let credentials = ApplicationCredentials {
+            client_id,
+            api_key,
+            application_id,
+            organization_id,
+            api_url: published.api_url.clone(),
+        };
+        // Somebody may have edited it since it was looked at.
+        if secret_content::application_digest(&pass.owner.uid, &credentials.content()).as_ref()
+            != Some(&published.application_digest)
+        {
+            return Ok(Ok(Evidence::SecretUnreadable));
+        }
+        self.publish(pass, &credentials, &held).await
+    }
+
+    async fn publish(&self, pass: &Pass, credentials: &ApplicationCredentials, held: &Held) -> Outcome {
+        let observed = &pass.observed;
+        let template = &observed.spec.secret;
+        let token = token_to_write(observed, held);
+        let mut content = credentials.content();
+        let mut secrets = vec![&credentials.api_key];
+        if let Some(token) = &token {
+            content = token.add_to(content, held.previous(token, template));
+            secrets.push(&token.access_token);
+        }
+        let status = token.as_ref().map(|token| &token.status);
+        let layout = Layout::of(template, Vocabulary::Didit);
+        let wanted = match owned_secret::build(&pass.owner, template, &content, &layout, status) {
+            Ok(wanted) => wanted,
+            Err(error) => {
+                return Ok(Ok(Evidence::SecretRefused {
+                    message: error.to_string(),
                 }));
             }
-        }
-        let parameters = PatchParams {
-            force: ours,
-            ..PatchParams::apply(FIELD_MANAGER)
         };
-        let written = match api
-            .patch(&wanted.name_any(), &parameters, &Patch::Apply(wanted))
-            .await
-        {
-            Ok(written) => written,
-            Err(kube::Error::Api(answer)) if [400, 403, 413, 422].contains(&answer.code) => {
-                let message = refusal::fit_to_show(&answer.message, &credentials.api_key);
-                return Ok(Ok(Evidence::SecretRefused { message }));
-            }
-            Err(error) => {
-                let error = refusal::scrubbed(error, &credentials.api_key);
-                return Err(ReconcileError::kube("writing the Secret")(error));
-            }
+        let ours = match &observed.secret {
+            SecretView::Ours { published, .. } => Some(published.uid.as_str()),
+            SecretView::Absent | SecretView::Foreign { .. } => None,
         };
-        if !ours
-            && written
-                .managed_fields()
-                .iter()
-                .any(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER))
-        {
-            return withdraw_from(&api, &written, resource).await;
-        }
-        self.metrics.secret_written("client_application");
-        tracing::info!(secret = written.name_any(), "wrote a Secret");
-        Ok(Ok(Evidence::SecretWritten(secret::published(
-            &written,
-            &pass.observed.spec.secret,
-            &credentials.api_url,
-        ))))
+        let api = self.secrets(pass);
+        let evidence = match secret_writer::apply(&api, wanted, ours, &pass.owner, &secrets).await? {
+            Written::Done(written) => {
+                self.metrics.secret_written("client_application");
+                tracing::info!(secret = written.name_any(), "wrote a Secret");
+                Evidence::SecretWritten {
+                    published: owned_secret::published(&written, template, &credentials.api_url),
+                    token: status.cloned().map(Box::new),
+                }
+            }
+            Written::Foreign { owner } => Evidence::SecretForeign { owner },
+            Written::Refused { message } => Evidence::SecretRefused { message },
+        };
+        Ok(Ok(evidence))
     }
 
-    /// Removes a Secret, if it is one that is `to_go`.
-    async fn retire(
-        &self,
-        pass: &Pass,
-        name: &str,
-        to_go: fn(&Secret, &Facts) -> bool,
-    ) -> Result<(), ReconcileError> {
-        let api = self.secrets(pass);
-        let doing = "removing the Secret of an earlier name";
-        let live = api.get_opt(name).await.map_err(ReconcileError::kube(doing))?;
-        let Some(live) = live.filter(|live| to_go(live, &pass.observed.resource)) else {
-            return Ok(());
+    /// What the Secret holds now, where it is ours.
+    async fn held(&self, pass: &Pass) -> Result<Held, ReconcileError> {
+        let template = &pass.observed.spec.secret;
+        let layout = Layout::of(template, Vocabulary::Didit);
+        Held::read(&self.secrets(pass), &template.name, &pass.owner, layout).await
+    }
+
+    async fn obtain_token(&self, pass: &Pass, why: Why) -> Result<Evidence, ReconcileError> {
+        let observed = &pass.observed;
+        let api_key = match &observed.learned.application {
+            Some(application) => Some(application.api_key.clone()),
+            None => self.held(pass).await?.value(Member::ApiKey),
         };
-        let parameters = DeleteParams::default().preconditions(Preconditions {
-            uid: live.uid(),
-            resource_version: None,
+        let (Some(settings), Some(tokens), Some(client_id), Some(api_key)) = (
+            &observed.spec.access_token,
+            &pass.tokens,
+            &observed.status.client_id,
+            api_key,
+        ) else {
+            return Ok(Evidence::SecretUnreadable);
+        };
+        let client = LoadedClient::new(ClientCredentials {
+            client_id: client_id.clone(),
+            authentication: ClientAuthentication::SecretBasic(api_key),
         });
-        match api.delete(name, &parameters).await {
-            Ok(_) => tracing::info!(secret = name, "removed the Secret of an earlier name"),
-            Err(kube::Error::Api(status)) if status.is_not_found() => {}
-            Err(error) => return Err(ReconcileError::kube(doing)(error)),
-        }
-        Ok(())
+        let api = match tokens.api_for(client.credentials.as_ref()) {
+            Ok(api) => api,
+            Err(error) => return Ok(Evidence::TokenFailed(Trouble::of(&error.into(), settings))),
+        };
+        let request_digest = need::request_digest(client_id, settings);
+        let published = token::published(observed);
+        let now = Timestamp::now();
+        let ask = Ask {
+            key: &tokens.key(
+                &pass.provider_key,
+                &client,
+                &request_digest,
+                &observed.resource.uid,
+            ),
+            uid: &observed.resource.uid,
+            api: api.as_ref(),
+            settings,
+            request_digest: &request_digest,
+            promise: token::promise(settings, &self.policy),
+            why,
+            urgency: need::urgency(published, now),
+            refresh_token: None,
+        };
+        Ok(match self.tokens.obtain(&ask).await {
+            Ok(got) => {
+                if let Some(published) = published.filter(|_| got.asked) {
+                    let left = published.expires_at.0.duration_since(now).as_secs_f64();
+                    self.metrics.token_refreshed("client_application", left);
+                }
+                Evidence::TokenObtained(Box::new(got.obtained))
+            }
+            Err(trouble) => Evidence::TokenFailed(trouble),
+        })
     }
 }
 
-/// Somebody made a Secret of that name between our look and our write: takes our fields out of it again.
-async fn withdraw_from(api: &Api<Secret>, written: &Secret, resource: &Facts) -> Outcome {
-    let nothing = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": written.name_any() } });
-    let left = api
-        .patch(
-            &written.name_any(),
-            &PatchParams::apply(FIELD_MANAGER).force(),
-            &Patch::Apply(nothing),
-        )
-        .await
-        .map_err(ReconcileError::kube("withdrawing from a Secret of somebody else"))?;
-    tracing::warn!(
-        secret = left.name_any(),
-        "a Secret of somebody else appeared under this name; left it as it was"
-    );
-    Ok(Ok(Evidence::SecretForeign {
-        owner: secret::owner(&left, resource),
-    }))
+/// The token that the Secret is to hold: the one that was obtained, else the one that it holds.
+fn token_to_write(observed: &Observed, held: &Held) -> Option<Obtained> {
+    observed.spec.access_token.as_ref()?;
+    match &observed.learned.token.obtained {
+        Some(obtained) => Some(obtained.clone()),
+        None => held.token(observed.secret.token()?),
+    }
 }
 
 fn not_connected() -> CallError {

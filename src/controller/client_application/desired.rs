@@ -2,7 +2,7 @@
 
 use super::state::{Resource, UsableProvider};
 use crate::api::client_application::ClientApplicationSpec;
-use crate::credential::secret_content::application::{ApplicationCredentials, KeyNames, digest, entries};
+use crate::credential::secret_content::{self, application::ApplicationCredentials};
 use crate::identity::mark::{self, Mark};
 use crate::identity::{Application, ApplicationMetadata};
 
@@ -67,20 +67,14 @@ pub fn credentials(provider: &UsableProvider, application: &Application) -> Appl
     }
 }
 
-/// The digest that a Secret with these credentials has.
+/// The digest of these credentials, as a Secret that holds them has it.
 #[must_use]
-pub fn content_digest(
+pub fn application_digest(
     resource: &Resource,
-    spec: &ClientApplicationSpec,
     provider: &UsableProvider,
     application: &Application,
 ) -> Option<String> {
-    let names = KeyNames::new(spec.secret.keys.as_ref());
-    digest(
-        &resource.uid,
-        &entries(&credentials(provider, application), &names),
-        &names,
-    )
+    secret_content::application_digest(&resource.uid, &credentials(provider, application).content())
 }
 
 /// Where the application's data is kept, if that is not where the spec wants it.

@@ -1,11 +1,14 @@
 //! The conditions that are true of a `ClientApplication`.
 
-use super::desired;
+use k8s_openapi::jiff::Timestamp;
+
 use super::state::{Observed, ProviderView, SecretContent, SecretView};
+use super::{desired, token};
 use crate::api::client_application::{
     ClientApplicationStatus, KEY_ACCEPTED, Origin, PROVIDER_READY, PROVISIONED, SECRET_SYNCED, SUSPENDED,
 };
 use crate::api::conditions::{self, Finding, READY, Truth};
+use crate::api::token::TOKEN_FRESH;
 use crate::identity::KeyVerdict;
 
 /// Reason for [`PROVISIONED`] when the identity API no longer knows the application.
@@ -19,15 +22,18 @@ pub(super) fn all(
     observed: &Observed,
     status: &ClientApplicationStatus,
     halted: Option<&Finding>,
+    of_token: Vec<Finding>,
+    now: Timestamp,
 ) -> Vec<Finding> {
     let said = |type_| halted.filter(|finding| finding.type_ == type_).cloned();
-    let stages = [
+    let mut stages = vec![
         said(PROVIDER_READY).unwrap_or_else(|| provider(observed, status)),
         said(PROVISIONED).unwrap_or_else(|| provisioned(observed, status, halted)),
         said(SECRET_SYNCED).unwrap_or_else(|| secret(observed, status)),
         key(observed, status),
     ];
-    let ready = ready(observed, status, halted, &stages);
+    stages.extend(of_token);
+    let ready = ready(observed, status, halted, &stages, now);
     std::iter::once(ready)
         .chain(stages)
         .chain(said(SUSPENDED))
@@ -191,12 +197,12 @@ pub(super) fn has_new_key(observed: &Observed) -> bool {
     let learned = observed.learned.application.as_ref();
     let digest = match (observed.provider.usable(), learned, &observed.secret) {
         (Some(provider), Some(application), _) => {
-            desired::content_digest(&observed.resource, &observed.spec, provider, application)
+            desired::application_digest(&observed.resource, provider, application)
         }
-        (_, _, SecretView::Ours { published, .. }) => Some(published.content_digest.clone()),
+        (_, _, SecretView::Ours { published, .. }) => Some(published.application_digest.clone()),
         _ => return false,
     };
-    digest.as_ref() != Some(&judged.content_digest)
+    digest.as_ref() != Some(&judged.application_digest)
 }
 
 /// Ready is about what workloads read: it stays true while the published credentials are valid, even when a
@@ -206,6 +212,7 @@ fn ready(
     status: &ClientApplicationStatus,
     halted: Option<&Finding>,
     stages: &[Finding],
+    now: Timestamp,
 ) -> Finding {
     let not_ready = |finding: &Finding| {
         Finding::new(
@@ -215,9 +222,12 @@ fn ready(
             finding.message.clone(),
         )
     };
+    let has_token = token::published(observed).is_some_and(|token| token.expires_at.0 > now);
     let worthless = stages.iter().find(|finding| {
         finding.truth == Truth::False
-            && (finding.type_ == KEY_ACCEPTED || finding.reason == APPLICATION_MISSING)
+            && (finding.type_ == KEY_ACCEPTED
+                || finding.reason == APPLICATION_MISSING
+                || (finding.type_ == TOKEN_FRESH && !has_token))
     });
     let published = status.application_id.is_some() && observed.secret.is_valid();
     match (published, worthless, halted) {

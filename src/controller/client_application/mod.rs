@@ -2,33 +2,32 @@
 
 mod act;
 mod calls;
-mod claims;
 pub mod desired;
 mod ending;
 mod findings;
-pub mod index;
 mod observe;
 pub mod plan;
-mod refusal;
 mod report;
-mod secret;
 #[cfg(test)]
 mod simulation;
 pub mod state;
 #[cfg(test)]
 mod tests;
+mod token;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 
-use self::index::ApplicationIndex;
 use self::plan::{Plan, Policy, plan};
 use self::state::{Failure, Observed};
+use super::index::ConsumerIndex;
 use super::registry::{ProviderKey, ProviderRegistry};
+use super::token::pauses::{Pause, Pauses};
+use super::token::service::TokenService;
+use super::written::WrittenVersions;
 use super::{Pass, ReconcileError, Reconciler};
 use crate::api::ClientApplication;
 use crate::identity::{CallError, ErrorKind, INVALID_APPLICATION_ID, session};
@@ -52,8 +51,12 @@ pub struct ClientApplications {
     pub wake_provider: Box<dyn Fn(&ProviderKey) + Send + Sync>,
     /// The Secrets that Keywright wrote.
     pub secrets: Arc<SecretIndex>,
-    /// All client applications.
-    pub applications: Arc<ApplicationIndex>,
+    /// All resources that write Secrets and use providers.
+    pub consumers: Arc<ConsumerIndex>,
+    /// Gets tokens.
+    pub tokens: Arc<TokenService>,
+    /// Pauses after failures to get a token.
+    pub pauses: Arc<Pauses>,
     /// Settings.
     pub policy: Policy,
     /// Where transitions are told.
@@ -62,9 +65,8 @@ pub struct ClientApplications {
     pub metrics: Metrics,
     /// Whether new work may start.
     pub leadership: Leadership,
-    /// Resource versions of our own last status writes, by namespace and name: an older copy from the watch is
-    /// not used.
-    pub written: Mutex<HashMap<index::Place, u64>>,
+    /// Resource versions of our own last status writes: an older copy from the watch is not used.
+    pub written: WrittenVersions,
 }
 
 #[async_trait]
@@ -90,8 +92,10 @@ impl Reconciler for ClientApplications {
                 status,
                 wake,
                 blocked,
+                token_pause,
             } = plan(&pass.observed, &self.policy, Timestamp::now());
             let Some(step) = step else {
+                self.remember_pause(&pass, token_pause);
                 self.report(&mut pass, status).await?;
                 return Ok(Pass { wake, blocked });
             };
@@ -116,10 +120,16 @@ impl ClientApplications {
     /// Forgets a resource that is gone.
     pub fn forget(&self, namespace: &str, name: &str) {
         let place = (namespace.to_owned(), name.to_owned());
-        self.written
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&place);
+        self.written.forget(&place);
+        self.pauses.end(&place);
+        self.metrics
+            .remove_credential("ClientApplication", namespace, name);
+    }
+
+    fn remember_pause(&self, pass: &observe::Pass, pause: Option<Pause>) {
+        let resource = &pass.observed.resource;
+        let place = (resource.namespace.clone(), resource.name.clone());
+        self.pauses.set(place, pass.asked.clone(), pause);
     }
 
     /// A failure that may concern everyone who uses the provider is looked into by the provider's own

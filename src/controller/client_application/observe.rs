@@ -1,22 +1,24 @@
 //! Gathers what a decision rests on. In the ordinary case, a resource as it should be, this costs no call.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Resource, ResourceExt};
 
 use super::ClientApplications;
-use super::index::Place;
-use super::secret;
 use super::state::{
-    Learned, Observed, ProviderView, Resource as Facts, SecretContent, SecretView, UsableProvider,
+    Learned, Observed, ProviderView, Resource as Facts, SecretContent, SecretView, TokenView, UsableProvider,
 };
 use crate::api::ClientApplication;
-use crate::api::client_application::{ClientApplicationStatus, ProviderReference};
+use crate::api::client_application::ClientApplicationStatus;
 use crate::api::names::RELEASE_FINALIZER;
 use crate::controller::ReconcileError;
-use crate::controller::registry::{Availability, Connection, Lookup, ProviderKey};
+use crate::controller::index::Consumer;
+use crate::controller::owned_secret::{self, Owner};
+use crate::controller::registry::{Applications, Availability, Connection, Lookup, ProviderKey, Tokens};
+use crate::controller::token::need::requests;
+use crate::controller::token::pauses::Asked;
 
 /// One pass over one resource.
 pub(super) struct Pass {
@@ -27,8 +29,24 @@ pub(super) struct Pass {
     pub(super) told: Vec<Condition>,
     /// What decisions rest on.
     pub(super) observed: Observed,
-    /// The provider, where it can be used.
-    pub(super) connection: Option<Connection>,
+    /// Whose Secret it is.
+    pub(super) owner: Owner,
+    /// What a pause after a failure would be about.
+    pub(super) asked: Asked,
+    /// The identity API, where it can be used.
+    pub(super) applications: Option<Applications>,
+    /// Where tokens are given out, if they are.
+    pub(super) tokens: Option<Tokens>,
+    /// The provider.
+    pub(super) provider_key: ProviderKey,
+}
+
+/// What is found of a provider.
+struct Found {
+    view: ProviderView,
+    applications: Option<Applications>,
+    tokens: Option<Tokens>,
+    allowed_scopes: Option<Vec<String>>,
 }
 
 impl ClientApplications {
@@ -44,25 +62,39 @@ impl ClientApplications {
         let resource = self.facts(&object);
         let spec = object.spec.clone();
         let status = object.status.clone().unwrap_or_default();
-        let (provider, connection) = self.provider(&spec.provider_ref, &resource.namespace);
-        let secret = self.secret(&object, &resource, &status).await?;
+        let owner = Owner::of(object.as_ref());
+        let provider_key = ProviderKey::of(&spec.provider_ref, &resource.namespace);
+        let found = self.provider(&provider_key, &resource.namespace);
+        let secret = self.secret(&object, &owner, &status).await?;
         let holds = matches!(secret, SecretView::Ours { .. });
+        let consumer = Consumer::application(&resource.namespace, &resource.name);
         let rival = match resource.deletion {
-            None => self
-                .applications
-                .claim(&resource.namespace, &resource.name, &spec.secret.name, holds),
+            None => self.consumers.claim(&consumer, &spec.secret.name, holds),
             Some(_) => None,
         };
-        let strays = self.strays(&object, &resource, &status);
+        let strays = owned_secret::strays(&self.secrets, &owner, &spec.secret, status.secret.as_ref());
         let application_rival = self.application_rival(&object, &resource, &status);
+        let asked = Asked {
+            generation: resource.generation,
+            requests: requests(object.annotations()),
+        };
+        let token = TokenView {
+            can_be_had: found.tokens.is_some(),
+            allowed_scopes: found.allowed_scopes,
+            pause: self
+                .pauses
+                .get(&(resource.namespace.clone(), resource.name.clone()), &asked),
+            requests: asked.requests.clone(),
+        };
         let observed = Observed {
             resource,
             spec,
             status,
-            provider,
+            provider: found.view,
             secret,
-            rival,
+            rival: rival.map(|rival| rival.to_string()),
             application_rival,
+            token,
             strays,
             learned: Learned::default(),
             failure: None,
@@ -73,25 +105,12 @@ impl ClientApplications {
             object,
             told,
             observed,
-            connection,
+            owner,
+            asked,
+            applications: found.applications,
+            tokens: found.tokens,
+            provider_key,
         }))
-    }
-
-    /// Secrets that were written for this resource under names that nothing speaks of any more.
-    fn strays(
-        &self,
-        object: &ClientApplication,
-        resource: &Facts,
-        status: &ClientApplicationStatus,
-    ) -> Vec<String> {
-        let recorded = status.secret.as_ref().map(|recorded| &recorded.name);
-        self.secrets
-            .written_for(&resource.uid)
-            .into_iter()
-            .filter(|(namespace, _)| *namespace == resource.namespace)
-            .map(|(_, name)| name)
-            .filter(|name| *name != object.spec.secret.name && Some(name) != recorded)
-            .collect()
     }
 
     /// Who else has the application that the spec names. Settled here, since of two resources that look at an
@@ -101,17 +120,17 @@ impl ClientApplications {
         object: &ClientApplication,
         resource: &Facts,
         status: &ClientApplicationStatus,
-    ) -> Option<Place> {
+    ) -> Option<Consumer> {
         let wanted = object
             .spec
             .adopt
             .as_ref()
             .filter(|_| resource.deletion.is_none())?;
         let provider = ProviderKey::of(&object.spec.provider_ref, &resource.namespace);
-        let place = (resource.namespace.clone(), resource.name.clone());
+        let consumer = Consumer::application(&resource.namespace, &resource.name);
         let holds = status.application_id.as_ref() == Some(&wanted.application_id);
-        self.applications
-            .claim_application(&place, &provider, &wanted.application_id, holds)
+        self.consumers
+            .claim_application(&consumer, &provider, &wanted.application_id, holds)
     }
 
     /// The resource, read anew where an outdated copy could make something happen twice.
@@ -123,7 +142,10 @@ impl ClientApplications {
             .status
             .as_ref()
             .is_some_and(|status| status.application_id.is_some());
-        if recorded && object.meta().deletion_timestamp.is_none() && !self.is_outdated(&object) {
+        if recorded
+            && object.meta().deletion_timestamp.is_none()
+            && !self.written.is_outdated(object.as_ref())
+        {
             return Ok(Some(object));
         }
         let api: Api<ClientApplication> =
@@ -133,19 +155,6 @@ impl ClientApplications {
             .await
             .map_err(ReconcileError::kube("reading the ClientApplication"))?;
         Ok(live.filter(|live| live.uid() == object.uid()).map(Arc::new))
-    }
-
-    fn is_outdated(&self, object: &ClientApplication) -> bool {
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = (object.namespace().unwrap_or_default(), object.name_any());
-        let seen = object
-            .resource_version()
-            .and_then(|version| version.parse::<u64>().ok());
-        match (written.get(&place).copied(), seen) {
-            (Some(written), Some(seen)) => seen < written,
-            (Some(_), None) => true,
-            (None, _) => false,
-        }
     }
 
     fn facts(&self, object: &ClientApplication) -> Facts {
@@ -163,32 +172,42 @@ impl ClientApplications {
         }
     }
 
-    fn provider(&self, reference: &ProviderReference, namespace: &str) -> (ProviderView, Option<Connection>) {
-        match self
-            .providers
-            .lookup(&ProviderKey::of(reference, namespace), namespace)
-        {
-            Lookup::NotListed => (ProviderView::Pending, None),
-            Lookup::Missing => (ProviderView::Missing, None),
-            Lookup::NotAllowed => (ProviderView::NotAllowed, None),
-            Lookup::TurnedOff => (ProviderView::TurnedOff, None),
+    fn provider(&self, key: &ProviderKey, namespace: &str) -> Found {
+        let nothing = |view| Found {
+            view,
+            applications: None,
+            tokens: None,
+            allowed_scopes: None,
+        };
+        let (availability, tokens, granted) = match self.providers.lookup(key, namespace) {
+            Lookup::NotListed => return nothing(ProviderView::Pending),
+            Lookup::Missing => return nothing(ProviderView::Missing),
+            Lookup::NotAllowed => return nothing(ProviderView::NotAllowed),
+            Lookup::TurnedOff => return nothing(ProviderView::TurnedOff),
             Lookup::Found {
                 availability,
-                allows_adoption,
-            } => match availability {
-                Availability::Pending => (ProviderView::Pending, None),
-                Availability::NotReady { reason, message } => {
-                    (ProviderView::NotReady { reason, message }, None)
-                }
-                Availability::Ready(connection) => {
-                    let usable = UsableProvider {
-                        organization_id: connection.account.organization.id.clone(),
-                        api_url: connection.api.workload_endpoint().to_owned(),
-                        allows_adoption,
-                    };
-                    (ProviderView::Ready(usable), Some(connection))
-                }
-            },
+                tokens,
+                granted,
+            } => (availability, tokens, granted),
+        };
+        let (view, applications) = match availability {
+            Availability::Pending => (ProviderView::Pending, None),
+            Availability::NotReady { reason, message } => (ProviderView::NotReady { reason, message }, None),
+            Availability::Ready(Connection::TokensOnly) => (ProviderView::TokensOnly, None),
+            Availability::Ready(Connection::Applications(applications)) => {
+                let usable = UsableProvider {
+                    organization_id: applications.account.organization.id.clone(),
+                    api_url: applications.api.workload_endpoint().to_owned(),
+                    allows_adoption: granted.adoption,
+                };
+                (ProviderView::Ready(usable), Some(applications))
+            }
+        };
+        Found {
+            view,
+            applications,
+            tokens,
+            allowed_scopes: granted.scopes,
         }
     }
 
@@ -197,30 +216,32 @@ impl ClientApplications {
     async fn secret(
         &self,
         object: &ClientApplication,
-        resource: &Facts,
+        owner: &Owner,
         status: &ClientApplicationStatus,
     ) -> Result<SecretView, ReconcileError> {
-        let name = &object.spec.secret.name;
-        let indexed = self.secrets.get(&resource.namespace, name);
-        let recorded = status.secret.as_ref().filter(|recorded| &recorded.name == name);
-        if let (Some(indexed), Some(recorded)) = (&indexed, recorded)
-            && indexed.owner_uid == resource.uid
-            && indexed.uid == recorded.uid
-            && indexed.resource_version == recorded.resource_version
-            && recorded.form == secret::form(&object.spec.secret)
+        let template = &object.spec.secret;
+        let recorded = status
+            .secret
+            .as_ref()
+            .filter(|recorded| recorded.name == template.name);
+        // Without a token on record the Secret may hold one that nobody wants any more: its annotation tells.
+        if let Some(recorded) = recorded
+            && owned_secret::is_unchanged(&self.secrets, owner, template, recorded)
+            && status.token.is_some() == object.spec.access_token.is_some()
         {
             return Ok(SecretView::Ours {
                 published: recorded.clone(),
                 content: SecretContent::Current,
+                token: status.token.clone(),
             });
         }
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), &resource.namespace);
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &owner.namespace);
         let live = api
-            .get_opt(name)
+            .get_opt(&template.name)
             .await
             .map_err(ReconcileError::kube("reading the Secret"))?;
         Ok(live.map_or(SecretView::Absent, |live| {
-            secret::view(&live, resource, &object.spec.secret, recorded)
+            owned_secret::view(&live, owner, template, recorded)
         }))
     }
 }

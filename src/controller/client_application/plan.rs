@@ -13,12 +13,16 @@ use super::state::{
     Candidates, Failure, Observed, ProviderView, Search, SecretContent, SecretView, Step, StepKind,
     UsableProvider,
 };
-use super::{desired, ending, findings};
+use super::{desired, ending, findings, token};
 use crate::api::client_application::{
     ClientApplicationStatus, DeletionPolicy, KEY_ACCEPTED, Origin, PROVIDER_READY, PROVISIONED,
-    PendingCreation, ProviderKind, SECRET_SYNCED,
+    PendingCreation, ProviderKind,
 };
 use crate::api::conditions::{self, Finding, Truth, whole_seconds};
+use crate::controller::index::Consumer;
+use crate::controller::owned_secret;
+use crate::controller::token::TokenPolicy;
+use crate::controller::token::pauses::Pause;
 use crate::credential::schedule::{Backoff, spread, within};
 use crate::identity::{Application, ErrorKind, INVALID_APPLICATION_ID};
 
@@ -38,6 +42,8 @@ pub struct Policy {
     pub backoff: Backoff,
     /// Pause after a failure that somebody has to mend.
     pub denied_pause: Duration,
+    /// What is about access tokens.
+    pub token: TokenPolicy,
 }
 
 /// What [`plan`] decides.
@@ -51,6 +57,8 @@ pub struct Plan {
     pub wake: Option<Duration>,
     /// Whether something is in the way.
     pub blocked: bool,
+    /// Until when no token is asked for, because of a failure.
+    pub token_pause: Option<Pause>,
 }
 
 /// The next move before it is turned into a [`Plan`].
@@ -83,53 +91,37 @@ pub fn plan(observed: &Observed, policy: &Policy, now: Timestamp) -> Plan {
     } else {
         next(observed, policy, now)
     };
+    let plan = |step, status, wake, blocked| Plan {
+        step,
+        status,
+        wake,
+        blocked,
+        token_pause: token::pause(observed, policy, now),
+    };
+    let conditions = |status, halted| with_conditions(status, observed, halted, policy, now);
     match next {
-        Next::Wait(wake) => Plan {
-            step: None,
-            status: observed.status.clone(),
-            wake: Some(wake),
-            blocked: false,
-        },
-        Next::Ended => Plan {
-            step: None,
-            status: observed.status.clone(),
-            wake: None,
-            blocked: false,
-        },
-        Next::Do(step) => Plan {
-            step: Some(step),
-            status: observed.status.clone(),
-            wake: None,
-            blocked: false,
-        },
-        Next::Record(status) => {
-            let status = with_conditions(*status, observed, None, now);
-            Plan {
-                step: Some(Step::RecordStatus),
-                status,
-                wake: None,
-                blocked: false,
-            }
-        }
+        Next::Wait(wake) => plan(None, observed.status.clone(), Some(wake), false),
+        Next::Ended => plan(None, observed.status.clone(), None, false),
+        Next::Do(step) => plan(Some(step), observed.status.clone(), None, false),
+        Next::Record(status) => plan(Some(Step::RecordStatus), conditions(*status, None), None, false),
         Next::Halt(halt) => {
-            let status = with_conditions(facts(observed, now), observed, Some(&halt.finding), now);
-            Plan {
-                step: None,
-                status,
-                wake: halt.wake,
-                blocked: true,
-            }
+            let status = conditions(facts(observed, now), Some(&halt.finding));
+            let wake = sooner(halt.wake, token::wake(observed, policy, now));
+            plan(None, status, wake, true)
         }
         Next::Done => {
-            let status = with_conditions(converged(observed, now), observed, None, now);
-            let wake = until_check(&status, observed, policy, now);
-            Plan {
-                step: None,
-                status,
-                wake: Some(wake),
-                blocked: false,
-            }
+            let status = conditions(converged(observed, now), None);
+            let check = until_check(&status, observed, policy, now);
+            let wake = sooner(Some(check), token::wake(observed, policy, now));
+            plan(None, status, wake, observed.learned.token.trouble.is_some())
         }
+    }
+}
+
+fn sooner(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 
@@ -148,7 +140,8 @@ fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
     }
     let provider = match usable_provider(observed, policy) {
         Ok(provider) => provider,
-        Err(next) => return *next,
+        // A token needs the application's own credentials only.
+        Err(next) => return token_step(observed, policy, now).map_or(*next, Next::Do),
     };
     if !observed.resource.has_finalizer {
         return Next::Do(Step::AddFinalizer);
@@ -165,37 +158,16 @@ fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
 
 /// One owner per Secret, settled before the identity API is called.
 fn claim_refused(observed: &Observed, policy: &Policy) -> Option<Halt> {
-    let name = &observed.spec.secret.name;
-    let (reason, message) = match (&observed.secret, &observed.rival) {
-        (SecretView::Foreign { owner }, _) => (
-            "SecretConflict",
-            format!(
-                "Secret {name} belongs to {owner} and is not touched. Choose another spec.secret.name, or delete that Secret if nothing needs it"
-            ),
-        ),
-        (SecretView::Absent, Some(rival)) => (
-            "SecretClaimed",
-            format!(
-                "Secret {name} is claimed by ClientApplication {rival}, which is older. Choose another spec.secret.name"
-            ),
-        ),
-        _ => match &observed.learned.secret_refused {
-            Some(message) => (
-                "SecretRefused",
-                format!(
-                    "the Kubernetes API does not take Secret {name}: {message}. Correct spec.secret, or what keeps the Secret from being written"
-                ),
-            ),
-            None => return None,
-        },
-    };
-    Some(halt(
-        SECRET_SYNCED,
-        Truth::False,
-        reason,
-        message,
-        policy.denied_pause,
-    ))
+    let finding = owned_secret::claim_refused(
+        &observed.spec.secret.name,
+        &observed.secret,
+        observed.rival.as_deref(),
+        observed.learned.secret_refused.as_deref(),
+    )?;
+    Some(Halt {
+        finding,
+        wake: Some(policy.denied_pause),
+    })
 }
 
 /// The provider, or what keeps it from being used.
@@ -235,6 +207,13 @@ pub(super) fn usable_provider<'a>(
             "SharedProvidersTurnedOff".to_owned(),
             format!(
                 "this operator does not look after ClusterIdentityProviders. Name an IdentityProvider instead of {name}"
+            ),
+        ),
+        ProviderView::TokensOnly => (
+            "ProvisioningNotSupported".to_owned(),
+            format!(
+                "{kind} {name} speaks OAuth 2.0, by which Keywright makes no client applications. Name a provider with spec.didit, \
+                 or keep a token for an existing client by an AccessToken"
             ),
         ),
         ProviderView::Missing => (
@@ -306,7 +285,7 @@ fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, policy: &Poli
             policy.denied_pause,
         ));
     }
-    if let Some((namespace, name)) = &observed.application_rival {
+    if let Some(Consumer { namespace, name, .. }) = &observed.application_rival {
         // Names of other namespaces are not for this one to know.
         let who = if *namespace == observed.resource.namespace {
             format!("ClientApplication {name}")
@@ -510,12 +489,19 @@ fn maintain(
                 return next;
             }
             if !holds_credentials(observed, provider, application) && !observed.learned.published {
-                return Next::Do(Step::WriteSecret(Box::new(application.clone())));
+                // Both go into one write, so that nobody mounts the one without the other.
+                return Next::Do(match token::needed(observed, policy, now) {
+                    Some(why) => Step::ObtainToken(why),
+                    None => Step::WriteSecret(Box::new(application.clone())),
+                });
             }
             if observed.learned.verdict.is_none() {
                 return Next::Do(Step::Probe(application.api_key.clone()));
             }
         }
+    }
+    if let Some(step) = token_step(observed, policy, now) {
+        return Next::Do(step);
     }
     match &observed.status.secret {
         Some(earlier) if earlier.name != observed.spec.secret.name && !observed.learned.retired => {
@@ -526,6 +512,17 @@ fn maintain(
             None => Next::Done,
         },
     }
+}
+
+/// What there is to do about the access token, where the Secret holds the credentials of its client.
+fn token_step(observed: &Observed, policy: &Policy, now: Timestamp) -> Option<Step> {
+    if !observed.secret.is_current() {
+        return None;
+    }
+    if observed.learned.token.obtained.is_some() || token::is_unwanted(observed) {
+        return Some(Step::RewriteSecret);
+    }
+    token::needed(observed, policy, now).map(Step::ObtainToken)
 }
 
 /// What has to be settled about the record before it can be relied on.
@@ -575,12 +572,13 @@ fn holds_credentials(observed: &Observed, provider: &UsableProvider, application
     let SecretView::Ours {
         published,
         content: SecretContent::Current,
+        ..
     } = &observed.secret
     else {
         return false;
     };
-    let wanted = desired::content_digest(&observed.resource, &observed.spec, provider, application);
-    wanted.as_ref() == Some(&published.content_digest)
+    let wanted = desired::application_digest(&observed.resource, provider, application);
+    wanted.as_ref() == Some(&published.application_digest)
 }
 
 /// Whether the record has to be read. When this is false, the resource costs no call at all.
@@ -590,7 +588,7 @@ fn must_read(observed: &Observed, provider: &UsableProvider, policy: &Policy, no
         || !holds(status, PROVISIONED)
         || !matches!(
             &observed.secret,
-            SecretView::Ours { published, content: SecretContent::Current } if published.api_url == provider.api_url
+            SecretView::Ours { published, content: SecretContent::Current, .. } if published.api_url == provider.api_url
         )
         // A process that was killed after it wrote another key has not tried it.
         || findings::has_new_key(observed)
@@ -722,6 +720,7 @@ fn facts(observed: &Observed, now: Timestamp) -> ClientApplicationStatus {
     if let SecretView::Ours {
         published,
         content: SecretContent::Current,
+        ..
     } = &observed.secret
     {
         // Until the Secret of an earlier name is removed, it must not be forgotten.
@@ -787,14 +786,18 @@ fn with_conditions(
     status: ClientApplicationStatus,
     observed: &Observed,
     halted: Option<&Finding>,
+    policy: &Policy,
     now: Timestamp,
 ) -> ClientApplicationStatus {
     let generation = Some(observed.resource.generation);
-    let found = findings::all(observed, &status, halted);
+    let of_token = token::findings(observed, policy, now);
+    let found = findings::all(observed, &status, halted, of_token, now);
     ClientApplicationStatus {
         conditions: conditions::merge(&status.conditions, &found, generation, now),
         observed_generation: generation,
         deletion_policy: Some(DeletionPolicy::Retain),
+        token: token::status(observed, policy),
+        fulfilled_requests: token::fulfilled(observed),
         ..status
     }
 }

@@ -1,9 +1,7 @@
 //! Writes the status where it has changed, and tells of transitions.
 
-use std::sync::PoisonError;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, Resource};
 
 use super::ClientApplications;
 use super::observe::Pass;
@@ -26,6 +24,16 @@ impl ClientApplications {
         if ended {
             return Ok(());
         }
+        let resource = &pass.observed.resource;
+        self.metrics.set_credential(
+            "ClientApplication",
+            &resource.namespace,
+            &resource.name,
+            status
+                .token
+                .as_ref()
+                .map(|token| (token.expires_at.0, token.refresh_at.0)),
+        );
         let conditions = status.conditions.clone();
         match self.record(pass, &status).await {
             // The resource is gone: nobody is left to be told.
@@ -52,25 +60,12 @@ impl ClientApplications {
             Api::namespaced(self.client.clone(), &pass.observed.resource.namespace);
         let written = apply::status(&api, pass.object.as_ref(), FIELD_MANAGER, status).await;
         let written = written.map_err(ReconcileError::kube("writing the status"))?;
-        self.remember_version(&written);
+        self.written.remember(&written);
         pass.object = written.into();
         // What is reached is told at once: should the process end here, the next pass finds it recorded. What is
         // missing in the middle of a pass is only on its way.
         self.tell(pass, &status.conditions, is_reached_stage).await;
         Ok(())
-    }
-
-    fn remember_version(&self, written: &ClientApplication) {
-        if let Some(version) = written
-            .resource_version()
-            .and_then(|version| version.parse().ok())
-        {
-            let place = (written.namespace().unwrap_or_default(), written.name_any());
-            self.written
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(place, version);
-        }
     }
 
     /// Tells what of the conditions is news and `wanted`.

@@ -3,8 +3,14 @@
 use k8s_openapi::jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::index::Place;
 use crate::api::client_application::{ClientApplicationSpec, ClientApplicationStatus, PublishedSecret};
+use crate::api::token::{FulfilledRequests, TokenStatus};
+use crate::controller::index::Consumer;
+pub use crate::controller::owned_secret::{SecretContent, SecretView};
+use crate::controller::token::findings::Trouble;
+use crate::controller::token::need::Why;
+use crate::controller::token::pauses::Pause;
+use crate::controller::token::service::Obtained;
 use crate::identity::mark::Mark;
 use crate::identity::{Application, ApplicationMetadata, CallError, KeyVerdict};
 
@@ -27,13 +33,28 @@ pub struct Observed {
     /// An older resource of the namespace that claims the same Secret.
     pub rival: Option<String>,
     /// The resource, perhaps of another namespace, that has the application which this one is to adopt.
-    pub application_rival: Option<Place>,
+    pub application_rival: Option<Consumer>,
+    /// What its access token rests on, besides the application.
+    pub token: TokenView,
     /// What this pass has learned of the identity API.
     pub learned: Learned,
     /// What went wrong in this pass; nothing further is tried in it.
     pub failure: Option<Failure>,
     /// Passes in a row that ended in a failure, before this one.
     pub earlier_failures: u32,
+}
+
+/// What the access token of a resource rests on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenView {
+    /// The provider gives out tokens now, even if its account cannot log in.
+    pub can_be_had: bool,
+    /// The scopes that may be asked for; `None` means any.
+    pub allowed_scopes: Option<Vec<String>>,
+    /// What somebody asks for by annotation.
+    pub requests: FulfilledRequests,
+    /// Until when nothing is tried, because of an earlier failure.
+    pub pause: Option<Pause>,
 }
 
 /// The part of the resource's metadata that decisions need.
@@ -86,6 +107,8 @@ pub enum ProviderView {
         /// Message of its `Ready` condition.
         message: String,
     },
+    /// It only gives out tokens, and keeps no applications.
+    TokensOnly,
     /// It can be used.
     Ready(UsableProvider),
 }
@@ -109,62 +132,6 @@ impl ProviderView {
             Self::Ready(usable) => Some(usable),
             _ => None,
         }
-    }
-}
-
-/// The Secret that the spec names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretView {
-    /// There is none.
-    Absent,
-    /// It belongs to someone else.
-    Foreign {
-        /// Who that is, for a sentence, for example `ClientApplication/other`.
-        owner: String,
-    },
-    /// Keywright wrote it for this resource.
-    Ours {
-        /// The Secret as it stands.
-        published: PublishedSecret,
-        /// How it stands to what should be in it.
-        content: SecretContent,
-    },
-}
-
-/// How a Secret of ours stands to what should be in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecretContent {
-    /// It is as the spec wants it now.
-    Current,
-    /// It holds valid credentials, written as an earlier spec wanted them.
-    Outdated,
-    /// Somebody else has changed what was written.
-    Edited,
-}
-
-impl SecretView {
-    /// The Secret is as the spec wants it.
-    #[must_use]
-    pub fn is_current(&self) -> bool {
-        matches!(
-            self,
-            Self::Ours {
-                content: SecretContent::Current,
-                ..
-            }
-        )
-    }
-
-    /// What workloads read from it is what was written.
-    #[must_use]
-    pub fn is_valid(&self) -> bool {
-        matches!(
-            self,
-            Self::Ours {
-                content: SecretContent::Current | SecretContent::Outdated,
-                ..
-            }
-        )
     }
 }
 
@@ -193,6 +160,19 @@ pub struct Learned {
     pub retired: bool,
     /// The mark was taken off the application.
     pub released: bool,
+    /// What it has learned of the access token.
+    pub token: LearnedOfToken,
+}
+
+/// What one pass has learned of the access token.
+#[derive(Clone, Debug, Default)]
+pub struct LearnedOfToken {
+    /// A token that is to be published.
+    pub obtained: Option<Obtained>,
+    /// One was published in this pass.
+    pub published: bool,
+    /// Why none was got.
+    pub trouble: Option<Trouble>,
 }
 
 /// The outcome of looking for an application that carries this resource's mark.
@@ -249,6 +229,10 @@ pub enum Step {
     Update(String, ApplicationMetadata),
     /// Write the Secret from this record.
     WriteSecret(Box<Application>),
+    /// Get an access token.
+    ObtainToken(Why),
+    /// Write the Secret again: its own credentials, with the token that was obtained or without one.
+    RewriteSecret,
     /// Ask the identity API whether it accepts this key.
     Probe(SecretString),
     /// Remove the Secret that was written under this earlier name.
@@ -275,6 +259,8 @@ pub enum StepKind {
     Read,
     Update,
     WriteSecret,
+    ObtainToken,
+    RewriteSecret,
     Probe,
     RetireSecret,
     RetireStray,
@@ -294,6 +280,8 @@ impl Step {
             Self::Read(_) => StepKind::Read,
             Self::Update(..) => StepKind::Update,
             Self::WriteSecret(_) => StepKind::WriteSecret,
+            Self::ObtainToken(_) => StepKind::ObtainToken,
+            Self::RewriteSecret => StepKind::RewriteSecret,
             Self::Probe(_) => StepKind::Probe,
             Self::RetireSecret(_) => StepKind::RetireSecret,
             Self::RetireStray(_) => StepKind::RetireStray,
@@ -324,7 +312,18 @@ pub enum Evidence {
     /// The record after a change.
     Updated(Application),
     /// The Secret as it stands after the write.
-    SecretWritten(PublishedSecret),
+    SecretWritten {
+        /// What is recorded of it.
+        published: PublishedSecret,
+        /// The access token in it.
+        token: Option<Box<TokenStatus>>,
+    },
+    /// What the Secret holds cannot be used any more.
+    SecretUnreadable,
+    /// A token was obtained.
+    TokenObtained(Box<Obtained>),
+    /// None was.
+    TokenFailed(Trouble),
     /// The Secret turned out to belong to someone else.
     SecretForeign {
         /// Who that is.
@@ -368,13 +367,18 @@ impl Observed {
                 self.learned.application = Some(application);
                 self.learned.updated = true;
             }
-            Evidence::SecretWritten(published) => {
+            Evidence::SecretWritten { published, token } => {
                 self.secret = SecretView::Ours {
                     published,
                     content: SecretContent::Current,
+                    token: token.map(|token| *token),
                 };
                 self.learned.published = true;
+                self.learned.token.published |= self.learned.token.obtained.take().is_some();
             }
+            Evidence::SecretUnreadable => self.secret.spoil(),
+            Evidence::TokenObtained(obtained) => self.learned.token.obtained = Some(*obtained),
+            Evidence::TokenFailed(trouble) => self.learned.token.trouble = Some(trouble),
             Evidence::SecretForeign { owner } => self.secret = SecretView::Foreign { owner },
             Evidence::SecretRefused { message } => self.learned.secret_refused = Some(message),
             Evidence::Probed(verdict) => self.learned.verdict = Some(verdict),

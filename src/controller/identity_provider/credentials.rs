@@ -1,6 +1,7 @@
 //! Reads what a provider's spec refers to: the account's Secret and the CA bundle.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::ByteString;
@@ -8,12 +9,15 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, ResourceExt};
 use secrecy::SecretString;
 
+use super::kind::Server;
 use crate::api::conditions::{Finding, Truth};
+use crate::api::oauth2::OAuth2Provider;
 use crate::api::provider::{
-    AUTHENTICATED, AccountSecretReference, DIDIT_API_URL, DIDIT_AUTH_URL, DiditProvider,
+    AUTHENTICATED, AccountSecretReference, DIDIT_API_URL, DIDIT_AUTH_URL, DiditProvider, METADATA_RESOLVED,
 };
 use crate::api::secret::CaBundleSource;
 use crate::controller::ReconcileError;
+use crate::identity::budget::Budget;
 use crate::identity::didit::{DiditConfig, OrganizationChoice};
 
 /// An account's credentials as the cluster holds them.
@@ -21,7 +25,7 @@ pub(super) struct Credentials {
     email: String,
     password: SecretString,
     totp_seed: Option<SecretString>,
-    ca_bundle: Option<Vec<u8>>,
+    pub(super) ca_bundle: Option<Vec<u8>>,
     /// Version of the account's Secret, and where it is used: logins are recorded under it.
     pub(super) account_version: String,
     /// Version of everything that was read.
@@ -39,7 +43,12 @@ type Unusable = Finding;
 
 impl Credentials {
     /// The configuration of Didit's client.
-    pub(super) fn config(self, spec: &DiditProvider, request_timeout: Duration) -> DiditConfig {
+    pub(super) fn config(
+        self,
+        spec: &DiditProvider,
+        request_timeout: Duration,
+        budget: Arc<Budget>,
+    ) -> DiditConfig {
         let organization = match &spec.organization {
             None => OrganizationChoice::Only,
             Some(reference) => match (&reference.id, &reference.name) {
@@ -58,18 +67,23 @@ impl Credentials {
             ca_bundle: self.ca_bundle,
             allow_insecure: spec.allow_insecure.unwrap_or_default(),
             request_timeout,
-            budget: None,
+            budget: Some(budget),
         }
     }
 }
 
 /// The Secrets that a provider reads, as (namespace, name).
-pub(super) fn secrets_read(spec: &DiditProvider, namespace: &str) -> HashSet<(String, String)> {
-    let of_ca_bundle = spec
-        .ca_bundle
+pub(super) fn secrets_read(server: &Server<'_>, namespace: &str) -> HashSet<(String, String)> {
+    let (account, ca_bundle) = match server {
+        Server::Didit(spec) => (Some(&spec.account_secret_ref.name), &spec.ca_bundle),
+        Server::OAuth2(spec) => (None, &spec.ca_bundle),
+        Server::Neither => (None, &None),
+    };
+    let of_ca_bundle = ca_bundle
         .as_ref()
         .and_then(|source| source.secret_key_ref.as_ref());
-    std::iter::once(&spec.account_secret_ref.name)
+    account
+        .into_iter()
         .chain(of_ca_bundle.map(|reference| &reference.name))
         .map(|name| (namespace.to_owned(), name.clone()))
         .collect()
@@ -87,13 +101,26 @@ pub(super) async fn load(
     };
     let ca_bundle = match &spec.ca_bundle {
         None => None,
-        Some(source) => match ca_bundle(client, source, namespace).await? {
+        Some(source) => match ca_bundle(client, source, namespace, "didit", AUTHENTICATED).await? {
             Ok(bundle) => Some(bundle),
             Err(missing) => return Ok(Err(missing)),
         },
     };
     let auth_url = spec.auth_url.as_deref().unwrap_or(DIDIT_AUTH_URL);
     Ok(account(&secret, reference, namespace, auth_url, ca_bundle))
+}
+
+/// The CA bundle of an authorization server, with its version, or what is missing.
+pub(super) async fn authorities(
+    client: &Client,
+    spec: &OAuth2Provider,
+    namespace: &str,
+) -> Result<Result<(Option<Vec<u8>>, String), Unusable>, ReconcileError> {
+    let Some(source) = &spec.ca_bundle else {
+        return Ok(Ok((None, String::new())));
+    };
+    let bundle = ca_bundle(client, source, namespace, "oauth2", METADATA_RESOLVED).await?;
+    Ok(bundle.map(|bundle| (Some(bundle.value), bundle.version)))
 }
 
 type Entries = BTreeMap<String, ByteString>;
@@ -118,6 +145,8 @@ async fn ca_bundle(
     client: &Client,
     source: &CaBundleSource,
     namespace: &str,
+    block: &str,
+    stage: &'static str,
 ) -> Result<Result<Versioned<Vec<u8>>, Unusable>, ReconcileError> {
     let (place, key, found) = match (&source.secret_key_ref, &source.config_map_key_ref) {
         (Some(reference), _) => {
@@ -153,13 +182,9 @@ async fn ca_bundle(
             )
         }
         (None, None) => {
-            let message = "spec.didit.caBundle needs exactly one of secretKeyRef and configMapKeyRef";
-            return Ok(Err(Finding::new(
-                AUTHENTICATED,
-                Truth::False,
-                "InvalidCaBundle",
-                message,
-            )));
+            let message =
+                format!("spec.{block}.caBundle needs exactly one of secretKeyRef and configMapKeyRef");
+            return Ok(Err(Finding::new(stage, Truth::False, "InvalidCaBundle", message)));
         }
     };
     let problem = match found {
@@ -170,9 +195,9 @@ async fn ca_bundle(
         Some(Versioned { value: None, .. }) => format!("{place} has no key {key:?}"),
         None => format!("{place} does not exist"),
     };
-    let message = format!("spec.didit.caBundle: {problem}. Put the CA certificates there in PEM form");
+    let message = format!("spec.{block}.caBundle: {problem}. Put the CA certificates there in PEM form");
     Ok(Err(Finding::new(
-        AUTHENTICATED,
+        stage,
         Truth::False,
         "CaBundleNotFound",
         message,

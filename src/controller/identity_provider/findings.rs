@@ -9,21 +9,17 @@ use kube::core::Selector;
 
 use crate::api::conditions::{self, Finding, READY, Truth};
 use crate::api::provider::{
-    AUTHENTICATED, AllowedNamespaces, IdentityProviderStatus, ORGANIZATION_RESOLVED, OrganizationStatus,
+    AUTHENTICATED, AllowedNamespaces, IdentityProviderStatus, METADATA_RESOLVED, ORGANIZATION_RESOLVED,
+    OrganizationStatus,
 };
 use crate::credential::schedule::within;
-use crate::identity::didit::Didit;
+use crate::identity::token::Offers;
 use crate::identity::{BrakeReason, CallError, Capabilities, ErrorKind, IdentityApi, VerifiedAccount};
 
 /// Whether a provider can be used.
 pub(super) enum Verdict {
     /// It can.
-    Ready {
-        /// The identity API.
-        api: Arc<Didit>,
-        /// The account in use.
-        account: VerifiedAccount,
-    },
+    Ready(Ready),
     /// The cluster lacks something, or it is not wanted now.
     Unusable(Finding),
     /// The identity API could not be used.
@@ -37,26 +33,41 @@ pub(super) enum Verdict {
     },
 }
 
-impl Verdict {
-    pub(super) fn ready(api: Arc<Didit>, account: VerifiedAccount) -> Self {
-        Self::Ready { api, account }
-    }
+/// What a provider that can be used is.
+#[derive(Clone)]
+pub(super) enum Ready {
+    /// An account at Didit.
+    Didit {
+        /// The identity API.
+        api: Arc<dyn IdentityApi>,
+        /// The account in use.
+        account: VerifiedAccount,
+    },
+    /// An authorization server.
+    OAuth2 {
+        /// Its issuer, or where tokens are asked for.
+        name: String,
+        /// What it offers beside tokens.
+        offers: Offers,
+    },
+}
 
+impl Verdict {
     pub(super) fn suspended() -> Self {
         let message = "spec.suspend is true: the identity API is not called until it is removed";
         Self::Unusable(Finding::new(READY, Truth::False, "Suspended", message))
     }
 
-    pub(super) fn failed(error: CallError, pause: Duration) -> Self {
+    pub(super) fn failed(error: CallError, pause: Duration, stage: &'static str) -> Self {
         Self::Failed {
-            finding: failure(&error, pause),
+            finding: failure(&error, pause, stage),
             error,
             pause,
         }
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        matches!(self, Self::Ready { .. })
+        matches!(self, Self::Ready(_))
     }
 
     /// The status that is true now. What was learned of the account stays while it cannot be asked.
@@ -68,7 +79,7 @@ impl Verdict {
     ) -> IdentityProviderStatus {
         let mut status = recorded.clone();
         let findings = match self {
-            Self::Ready { api, account } => {
+            Self::Ready(Ready::Didit { api, account }) => {
                 let organization = &account.organization;
                 status.account = Some(account.account.clone());
                 status.organization = Some(OrganizationStatus {
@@ -77,6 +88,12 @@ impl Verdict {
                 });
                 status.capabilities = capabilities(api.capabilities());
                 usable(account)
+            }
+            Self::Ready(Ready::OAuth2 { name, offers }) => {
+                status.account = None;
+                status.organization = None;
+                status.capabilities = token_capabilities(*offers);
+                usable_server(name)
             }
             Self::Unusable(finding) | Self::Failed { finding, .. } => unusable(finding, recorded),
         };
@@ -127,7 +144,7 @@ fn unusable(finding: &Finding, recorded: &IdentityProviderStatus) -> Vec<Finding
         finding.reason.clone(),
         finding.message.clone(),
     )];
-    for type_ in [AUTHENTICATED, ORGANIZATION_RESOLVED] {
+    for type_ in [AUTHENTICATED, ORGANIZATION_RESOLVED, METADATA_RESOLVED] {
         if finding.type_ == type_ {
             findings.push(finding.clone());
         } else {
@@ -137,7 +154,8 @@ fn unusable(finding: &Finding, recorded: &IdentityProviderStatus) -> Vec<Finding
     findings
 }
 
-fn failure(error: &CallError, pause: Duration) -> Finding {
+/// `stage` is the condition that is about what was configured.
+fn failure(error: &CallError, pause: Duration, stage: &'static str) -> Finding {
     let said = error.to_string();
     let again = within(pause);
     match &error.kind {
@@ -162,20 +180,20 @@ fn failure(error: &CallError, pause: Duration) -> Finding {
             let type_ = if reason.starts_with("Organization") {
                 ORGANIZATION_RESOLVED
             } else {
-                AUTHENTICATED
+                stage
             };
             Finding::new(type_, Truth::False, *reason, said)
         }
-        ErrorKind::Unauthorized => Finding::new(AUTHENTICATED, Truth::False, "Unauthorized", said),
-        ErrorKind::Forbidden => Finding::new(ORGANIZATION_RESOLVED, Truth::False, "Forbidden", said),
-        ErrorKind::NotFound => Finding::new(ORGANIZATION_RESOLVED, Truth::False, "NotFound", said),
+        ErrorKind::Unauthorized => Finding::new(stage, Truth::False, "Unauthorized", said),
+        ErrorKind::Forbidden => Finding::new(organization_or(stage), Truth::False, "Forbidden", said),
+        ErrorKind::NotFound => Finding::new(organization_or(stage), Truth::False, "NotFound", said),
         ErrorKind::Throttled { .. } => Finding::new(
             READY,
             Truth::False,
             "Throttled",
             format!("{said}. Trying again {again}"),
         ),
-        ErrorKind::Rejected => Finding::new(AUTHENTICATED, Truth::False, "Rejected", said),
+        ErrorKind::Rejected => Finding::new(stage, Truth::False, "Rejected", said),
         ErrorKind::Unknown | ErrorKind::Unavailable => Finding::new(
             READY,
             Truth::False,
@@ -189,6 +207,42 @@ fn failure(error: &CallError, pause: Duration) -> Finding {
             format!("{said}. Trying again {again}"),
         ),
     }
+}
+
+/// What a missing permission is about: with an account, its organization.
+fn organization_or(stage: &'static str) -> &'static str {
+    if stage == AUTHENTICATED {
+        ORGANIZATION_RESOLVED
+    } else {
+        stage
+    }
+}
+
+fn usable_server(name: &str) -> Vec<Finding> {
+    vec![
+        Finding::new(
+            READY,
+            Truth::True,
+            "Ready",
+            format!("tokens can be asked for at {name}"),
+        ),
+        Finding::new(
+            METADATA_RESOLVED,
+            Truth::True,
+            "Resolved",
+            format!("the endpoints of {name} are known"),
+        ),
+    ]
+}
+
+fn token_capabilities(offers: Offers) -> BTreeMap<String, bool> {
+    [
+        ("IntrospectToken", offers.introspection),
+        ("RevokeToken", offers.revocation),
+    ]
+    .into_iter()
+    .map(|(capability, can)| (capability.to_owned(), can))
+    .collect()
 }
 
 fn capabilities(can: Capabilities) -> BTreeMap<String, bool> {

@@ -6,9 +6,30 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use crate::api::client_application::ProviderKind;
+use crate::api::oauth2::{OAuth2Provider, RequestBudget};
 use crate::api::provider::{DiditProvider, IdentityProviderStatus};
 use crate::api::{ClusterIdentityProvider, IdentityProvider};
-use crate::controller::registry::{Access, ProviderKey};
+use crate::controller::registry::{Access, Granted, ProviderKey};
+
+/// What a provider speaks to.
+pub enum Server<'a> {
+    /// Didit.
+    Didit(&'a DiditProvider),
+    /// An OAuth 2.0 authorization server.
+    OAuth2(&'a OAuth2Provider),
+    /// Both or neither, which the schema refuses.
+    Neither,
+}
+
+impl<'a> Server<'a> {
+    fn of(didit: Option<&'a DiditProvider>, oauth2: Option<&'a OAuth2Provider>) -> Self {
+        match (didit, oauth2) {
+            (Some(didit), None) => Self::Didit(didit),
+            (None, Some(oauth2)) => Self::OAuth2(oauth2),
+            _ => Self::Neither,
+        }
+    }
+}
 
 /// An [`IdentityProvider`] or a [`ClusterIdentityProvider`].
 pub trait ProviderResource:
@@ -21,8 +42,12 @@ pub trait ProviderResource:
     /// Its kind in references.
     const PROVIDER_KIND: ProviderKind;
 
-    /// The account at Didit.
-    fn didit(&self) -> &DiditProvider;
+    /// What it speaks to.
+    fn server(&self) -> Server<'_>;
+    /// How gently it is called.
+    fn request_budget(&self) -> Option<&RequestBudget>;
+    /// Whether identical requests share a token.
+    fn shares_tokens(&self) -> bool;
     /// Whether `spec.suspend` is set.
     fn is_suspended(&self) -> bool;
     /// Who may do what with it, for a shared one.
@@ -47,8 +72,16 @@ impl ProviderResource for IdentityProvider {
     const KIND: &'static str = "IdentityProvider";
     const PROVIDER_KIND: ProviderKind = ProviderKind::IdentityProvider;
 
-    fn didit(&self) -> &DiditProvider {
-        &self.spec.didit
+    fn server(&self) -> Server<'_> {
+        Server::of(self.spec.didit.as_ref(), self.spec.oauth2.as_ref())
+    }
+
+    fn request_budget(&self) -> Option<&RequestBudget> {
+        self.spec.request_budget.as_ref()
+    }
+
+    fn shares_tokens(&self) -> bool {
+        self.spec.share_tokens == Some(true)
     }
 
     fn is_suspended(&self) -> bool {
@@ -73,8 +106,16 @@ impl ProviderResource for ClusterIdentityProvider {
     const KIND: &'static str = "ClusterIdentityProvider";
     const PROVIDER_KIND: ProviderKind = ProviderKind::ClusterIdentityProvider;
 
-    fn didit(&self) -> &DiditProvider {
-        &self.spec.didit
+    fn server(&self) -> Server<'_> {
+        Server::of(self.spec.didit.as_ref(), self.spec.oauth2.as_ref())
+    }
+
+    fn request_budget(&self) -> Option<&RequestBudget> {
+        self.spec.request_budget.as_ref()
+    }
+
+    fn shares_tokens(&self) -> bool {
+        self.spec.share_tokens == Some(true)
     }
 
     fn is_suspended(&self) -> bool {
@@ -84,7 +125,11 @@ impl ProviderResource for ClusterIdentityProvider {
     fn access(&self) -> Access {
         Access {
             namespaces: self.spec.allowed_namespaces.clone(),
-            adoption: self.spec.allow_adoption.unwrap_or_default(),
+            granted: Granted {
+                adoption: self.spec.allow_adoption.unwrap_or_default(),
+                account_tokens: self.spec.allow_account_tokens.unwrap_or_default(),
+                scopes: self.spec.allowed_scopes.clone(),
+            },
         }
     }
 

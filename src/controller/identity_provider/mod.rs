@@ -5,6 +5,7 @@ mod credentials;
 mod findings;
 mod kind;
 mod ledger;
+mod open;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,17 +18,20 @@ use tokio::time::Instant;
 
 pub use kind::ProviderResource;
 
-use self::credentials::Credentials;
-use self::findings::Verdict;
-use super::registry::{Availability, Connection, ProviderKey, ProviderRegistry};
+use self::findings::{Ready, Verdict};
+use self::kind::Server;
+use self::open::NotOpened;
+pub use self::open::Opened;
+use super::registry::{Applications, Availability, Connection, ProviderKey, ProviderRegistry, Tokens};
 use super::{Pass, ReconcileError, Reconciler, news};
 use crate::api::names::FIELD_MANAGER;
-use crate::api::provider::IdentityProviderStatus;
+use crate::api::provider::{AUTHENTICATED, IdentityProviderStatus, METADATA_RESOLVED};
 use crate::credential::schedule::{Backoff, spread};
-use crate::identity::didit::Didit;
+use crate::identity::budget::BudgetRegistry;
 use crate::identity::http::CallObserver;
-use crate::identity::session::{LoginRecord, SessionRegistry};
-use crate::identity::{CallError, ErrorKind, IdentityApi, VerifiedAccount};
+use crate::identity::oauth2::MetadataCache;
+use crate::identity::session::SessionRegistry;
+use crate::identity::{CallError, ErrorKind};
 use crate::kube_ext::apply;
 use crate::kube_ext::events::Events;
 use crate::telemetry::metrics::Metrics;
@@ -53,8 +57,12 @@ pub struct IdentityProviders<K> {
     pub wake_users: Box<dyn Fn(&ProviderKey) + Send + Sync>,
     /// One session per account, across all providers.
     pub sessions: Arc<SessionRegistry>,
+    /// The metadata of authorization servers, across all providers.
+    pub metadata: Arc<MetadataCache>,
+    /// The budget of each provider.
+    pub budgets: Arc<BudgetRegistry>,
     /// Told of every call to an identity API.
-    pub observer: Arc<dyn CallObserver>,
+    pub observers: Observers,
     /// How often a provider that works is asked whether it still does.
     pub check_interval: Duration,
     /// How long one call to an identity API may take.
@@ -69,14 +77,13 @@ pub struct IdentityProviders<K> {
     pub kind: std::marker::PhantomData<fn() -> K>,
 }
 
-/// A connection, and what it was opened with.
+/// Who is told of calls, by what the provider speaks to.
 #[derive(Clone)]
-pub struct Opened {
-    /// UID of the provider, generation of its spec, and versions of what it refers to.
-    version: String,
-    api: Arc<Didit>,
-    /// The last check that succeeded.
-    checked: Option<(Instant, VerifiedAccount)>,
+pub struct Observers {
+    /// Of calls to Didit.
+    pub didit: Arc<dyn CallObserver>,
+    /// Of calls to OAuth 2.0 authorization servers.
+    pub oauth2: Arc<dyn CallObserver>,
 }
 
 #[async_trait]
@@ -87,8 +94,8 @@ impl<K: ProviderResource> Reconciler for IdentityProviders<K> {
 
     async fn reconcile(&self, object: Arc<K>, earlier_failures: u32) -> Result<Pass, ReconcileError> {
         let key = object.key();
-        let verdict = self.judge(&object, &key, earlier_failures).await?;
-        let news = self.providers.set(&key, verdict.availability());
+        let (verdict, tokens) = self.judge(&object, &key, earlier_failures).await?;
+        let news = self.providers.set(&key, verdict.availability(), tokens);
         self.report(&object, &verdict).await?;
         if news {
             (self.wake_users)(&key);
@@ -108,103 +115,59 @@ impl<K: ProviderResource> IdentityProviders<K> {
         object: &Arc<K>,
         key: &ProviderKey,
         earlier_failures: u32,
-    ) -> Result<Verdict, ReconcileError> {
+    ) -> Result<(Verdict, Option<Tokens>), ReconcileError> {
+        let stage = match object.server() {
+            Server::OAuth2(_) => METADATA_RESOLVED,
+            Server::Didit(_) | Server::Neither => AUTHENTICATED,
+        };
         let failed = |error: CallError| {
             let pause = pause_after(&error.kind, key, earlier_failures);
-            Ok(Verdict::failed(error, pause))
+            Verdict::failed(error, pause, stage)
         };
         let suspected = self.providers.take_suspicion(key);
         if object.is_suspended() {
-            return Ok(Verdict::suspended());
+            return Ok((Verdict::suspended(), None));
         }
         if let Some(problem) = findings::unreadable_selector(object.access().namespaces) {
-            return Ok(Verdict::Unusable(problem));
+            return Ok((Verdict::Unusable(problem), None));
         }
         let namespace = object
             .namespace()
             .unwrap_or_else(|| self.operator_namespace.clone());
         self.providers
-            .reads(key, credentials::secrets_read(object.didit(), &namespace));
-        let credentials = match credentials::load(&self.client, object.didit(), &namespace).await? {
-            Ok(credentials) => credentials,
-            Err(missing) => return Ok(Verdict::Unusable(missing)),
-        };
-        let opened = match self.open(object, key, credentials) {
+            .reads(key, credentials::secrets_read(&object.server(), &namespace));
+        let opened = match self.open(object, key, &namespace).await? {
             Ok(opened) => opened,
-            Err(error) => return failed(error),
+            Err(NotOpened::Unusable(missing)) => return Ok((Verdict::Unusable(missing), None)),
+            Err(NotOpened::Failed(error)) => return Ok((failed(error), None)),
         };
-        if let Some((at, account)) = &opened.checked
+        let tokens = Some(opened.tokens.clone());
+        if let Some((at, ready)) = &opened.checked
             && !suspected
             && at.elapsed() < self.check_interval.mul_f32(0.75)
         {
-            return Ok(Verdict::ready(opened.api.clone(), account.clone()));
+            return Ok((Verdict::Ready(ready.clone()), tokens));
         }
-        match opened.api.verify().await {
-            Ok(account) => {
-                self.checked(key, &opened, Some(account.clone()));
-                Ok(Verdict::ready(opened.api.clone(), account))
+        match opened.connection.check().await {
+            Ok(ready) => {
+                self.checked(key, &opened, Some(ready.clone()));
+                Ok((Verdict::Ready(ready), tokens))
             }
             Err(error) => {
                 self.checked(key, &opened, None);
-                failed(error)
+                let tokens = tokens.filter(|_| opened.connection.gives_tokens_despite(&error));
+                Ok((failed(error), tokens))
             }
         }
     }
 
-    /// The connection for these credentials: the one that is open, or a new one.
-    fn open(
-        &self,
-        object: &Arc<K>,
-        key: &ProviderKey,
-        credentials: Credentials,
-    ) -> Result<Opened, CallError> {
-        let metadata = object.meta();
-        let version = format!(
-            "{}/{}/{}",
-            metadata.uid.as_deref().unwrap_or_default(),
-            metadata.generation.unwrap_or_default(),
-            credentials.version
-        );
-        if let Some(opened) = self
-            .connections()
-            .get(key)
-            .filter(|opened| opened.version == version)
-        {
-            return Ok(opened.clone());
-        }
-        let stored = object
-            .status()
-            .and_then(|status| status.login.as_ref())
-            .map(ledger::record_of);
-        let record = LoginRecord::for_credentials(stored, &credentials.account_version);
-        let ledger = ledger::StatusLedger::new(
-            self.client.clone(),
-            Arc::clone(object),
-            credentials.account_version.clone(),
-        );
-        let api = Didit::connect(
-            credentials.config(object.didit(), self.request_timeout),
-            Arc::clone(&self.observer),
-            &self.sessions,
-            Arc::new(ledger),
-            &record,
-        )?;
-        let opened = Opened {
-            version,
-            api: Arc::new(api),
-            checked: None,
-        };
-        self.connections().insert(key.clone(), opened.clone());
-        Ok(opened)
-    }
-
-    fn checked(&self, key: &ProviderKey, opened: &Opened, account: Option<VerifiedAccount>) {
+    fn checked(&self, key: &ProviderKey, opened: &Opened, ready: Option<Ready>) {
         if let Some(entry) = self
             .connections()
             .get_mut(key)
             .filter(|entry| entry.version == opened.version)
         {
-            entry.checked = account.map(|account| (Instant::now(), account));
+            entry.checked = ready.map(|ready| (Instant::now(), ready));
         }
     }
 
@@ -220,7 +183,7 @@ impl<K: ProviderResource> IdentityProviders<K> {
 
     fn wake(&self, key: &ProviderKey, verdict: &Verdict) -> Duration {
         match verdict {
-            Verdict::Ready { .. } => spread(self.check_interval, &seed(key)),
+            Verdict::Ready(_) => spread(self.check_interval, &seed(key)),
             Verdict::Unusable(_) => MENDING_PAUSE,
             Verdict::Failed { pause, .. } => *pause,
         }
@@ -286,13 +249,13 @@ fn seed(key: &ProviderKey) -> String {
 impl Verdict {
     fn availability(&self) -> Availability {
         match self {
-            Self::Ready { api, account } => {
-                let api: Arc<dyn IdentityApi> = api.clone();
-                Availability::Ready(Connection {
-                    api,
+            Self::Ready(Ready::Didit { api, account }) => {
+                Availability::Ready(Connection::Applications(Applications {
+                    api: Arc::clone(api),
                     account: account.clone(),
-                })
+                }))
             }
+            Self::Ready(Ready::OAuth2 { .. }) => Availability::Ready(Connection::TokensOnly),
             Self::Unusable(finding) | Self::Failed { finding, .. } => Availability::NotReady {
                 reason: finding.reason.clone(),
                 message: finding.message.clone(),

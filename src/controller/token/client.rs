@@ -9,14 +9,16 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::findings::Trouble;
+use super::hex;
 use crate::api::access_token::{ClientSecretReference, TokenClient};
 use crate::api::client_application::{ClientApplication, ProviderReference};
 use crate::api::names::OWNER_UID_ANNOTATION;
-use crate::api::oauth2::{ClientAuthentication as Authentication, ClientAuthenticationMethod, SigningAlgorithm};
+use crate::api::oauth2::{
+    ClientAuthentication as Authentication, ClientAuthenticationMethod, SigningAlgorithm,
+};
 use crate::controller::ReconcileError;
-use crate::credential::secret_content::{Layout, Member};
-use crate::identity::oauth2::{AssertionKey, ClientAuthentication, ClientCredentials};
-use crate::kube_ext::hex;
+use crate::credential::secret_content::{Layout, Member, Vocabulary, read_back};
+use crate::identity::oauth2::{AssertionAlgorithm, AssertionKey, ClientAuthentication, ClientCredentials};
 
 /// The client that a token is for.
 #[derive(Clone, Debug)]
@@ -27,6 +29,14 @@ pub struct LoadedClient {
     pub credentials: Option<ClientCredentials>,
     /// Tells clients and their credentials apart. Not for showing: it follows from secret bytes.
     pub fingerprint: String,
+}
+
+impl LoadedClient {
+    /// A client with these credentials.
+    #[must_use]
+    pub fn new(credentials: ClientCredentials) -> Self {
+        with_fingerprint(credentials)
+    }
 }
 
 /// What decides how a client is loaded, besides the spec.
@@ -94,7 +104,9 @@ async fn of_application(
     let Some(application) = found else {
         return Ok(Err(Trouble::to_mend(
             "ClientApplicationNotFound",
-            format!("ClientApplication {name} does not exist in namespace {namespace}. Create it, or correct spec.client.clientApplicationRef"),
+            format!(
+                "ClientApplication {name} does not exist in namespace {namespace}. Create it, or correct spec.client.clientApplicationRef"
+            ),
         )));
     };
     if &application.spec.provider_ref != place.provider {
@@ -121,11 +133,13 @@ async fn of_application(
     let secret = secrets
         .get_opt(&published.name)
         .await
-        .map_err(ReconcileError::kube("reading the Secret of the ClientApplication"))?
+        .map_err(ReconcileError::kube(
+            "reading the Secret of the ClientApplication",
+        ))?
         .filter(|secret| secret.annotations().get(OWNER_UID_ANNOTATION) == application.uid().as_ref());
-    let layout = Layout::of(&application.spec.secret);
-    let api_key = secret
-        .and_then(|secret| layout.read_back(&secret.data.unwrap_or_default(), Member::ApiKey));
+    let layout = Layout::of(&application.spec.secret, Vocabulary::Didit);
+    let api_key =
+        secret.and_then(|secret| read_back(&secret.data.unwrap_or_default(), &layout, Member::ApiKey));
     Ok(match api_key {
         None => Err(not_ready()),
         Some(api_key) => Ok(with_fingerprint(ClientCredentials {
@@ -182,7 +196,10 @@ impl Entries<'_> {
 
     fn required(&self, key: &str, method: &str) -> Result<&str, Trouble> {
         self.optional(key)?.ok_or_else(|| {
-            self.incomplete(key, &format!("is missing, and client authentication by {method} needs it"))
+            self.incomplete(
+                key,
+                &format!("is missing, and client authentication by {method} needs it"),
+            )
         })
     }
 
@@ -228,7 +245,11 @@ fn credentials(
             .trim()
             .to_owned(),
     };
-    let secret = |name: &str| entries.required(name, method).map(|text| SecretString::from(text.to_owned()));
+    let secret = |name: &str| {
+        entries
+            .required(name, method)
+            .map(|text| SecretString::from(text.to_owned()))
+    };
     let authentication = match how.method {
         ClientAuthenticationMethod::ClientSecretBasic => {
             ClientAuthentication::SecretBasic(secret(&key(&keys.client_secret, "client_secret"))?)
@@ -238,8 +259,9 @@ fn credentials(
         }
         ClientAuthenticationMethod::PrivateKeyJwt => {
             let name = key(&keys.private_key, "private_key");
-            let assertion_key = AssertionKey::parse(&secret(&name)?, how.signing_algorithm.map(SigningAlgorithm::as_str))
-                .map_err(|problem| entries.incomplete(&name, &problem.to_string()))?;
+            let algorithm = how.signing_algorithm.map(algorithm);
+            let assertion_key = AssertionKey::parse(secret(&name)?, algorithm)
+                .map_err(|error| entries.incomplete(&name, &format!("cannot be used: {}", error.message)))?;
             ClientAuthentication::PrivateKeyJwt {
                 key: assertion_key,
                 key_id: entries
@@ -262,6 +284,15 @@ fn credentials(
     })
 }
 
+fn algorithm(wanted: SigningAlgorithm) -> AssertionAlgorithm {
+    match wanted {
+        SigningAlgorithm::RS256 => AssertionAlgorithm::Rs256,
+        SigningAlgorithm::PS256 => AssertionAlgorithm::Ps256,
+        SigningAlgorithm::ES256 => AssertionAlgorithm::Es256,
+        SigningAlgorithm::EdDSA => AssertionAlgorithm::EdDsa,
+    }
+}
+
 fn with_fingerprint(credentials: ClientCredentials) -> LoadedClient {
     let mut hasher = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -278,9 +309,14 @@ fn with_fingerprint(credentials: ClientCredentials) -> LoadedClient {
             part(b"client_secret_post");
             part(secret.expose_secret().as_bytes());
         }
-        ClientAuthentication::PrivateKeyJwt { key, key_id, audience } => {
+        ClientAuthentication::PrivateKeyJwt {
+            key,
+            key_id,
+            audience,
+        } => {
             part(b"private_key_jwt");
-            part(key.source().expose_secret().as_bytes());
+            part(key.text().expose_secret().as_bytes());
+            part(key.algorithm().name().as_bytes());
             part(key_id.as_deref().unwrap_or_default().as_bytes());
             part(audience.as_deref().unwrap_or_default().as_bytes());
         }

@@ -6,9 +6,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::api::conditions::{Finding, Truth};
-use crate::api::token::{
-    LIFETIME_SUFFICIENT, TOKEN_AS_REQUESTED, TOKEN_FRESH, TokenSettings, TokenStatus,
-};
+use crate::api::token::{LIFETIME_SUFFICIENT, TOKEN_AS_REQUESTED, TOKEN_FRESH, TokenSettings, TokenStatus};
 use crate::credential::token::{self, Promise, Refresh};
 use crate::identity::ErrorKind;
 use crate::identity::token::{OAuthErrorCode, TokenError};
@@ -135,7 +133,12 @@ impl Trouble {
 
     /// The finding about the token, with what becomes of the published one and when it is tried again.
     #[must_use]
-    pub fn finding(&self, published: Option<&TokenStatus>, retry: Option<Timestamp>, now: Timestamp) -> Finding {
+    pub fn finding(
+        &self,
+        published: Option<&TokenStatus>,
+        retry: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Finding {
         let mut message = self.message.clone();
         if let Some(retry) = retry {
             message = format!("{message}. Trying again at {retry:.0}");

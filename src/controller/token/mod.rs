@@ -5,7 +5,9 @@
 
 pub mod client;
 pub mod findings;
+pub mod held;
 pub mod need;
+pub mod pauses;
 pub mod service;
 
 use std::time::Duration;
@@ -21,4 +23,11 @@ pub struct TokenPolicy {
     pub backoff: Backoff,
     /// Pause after a failure that somebody has to mend.
     pub denied_pause: Duration,
+}
+
+/// Bytes in hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }

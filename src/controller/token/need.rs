@@ -1,12 +1,15 @@
 //! Whether a token is needed now, and why.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use super::hex;
+use crate::api::names::{REFRESH_REQUESTED_ANNOTATION, REVOKE_REQUESTED_ANNOTATION};
 use crate::api::token::{FulfilledRequests, TokenSettings, TokenStatus};
 use crate::credential::token::{Promise, Recorded, Refresh, refresh};
 use crate::identity::token::Urgency;
-use crate::kube_ext::hex;
 
 /// What a resource wants of its token.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +100,16 @@ pub fn recorded(token: &TokenStatus) -> Recorded {
     }
 }
 
+/// What the annotations of a resource ask for.
+#[must_use]
+pub fn requests(annotations: &BTreeMap<String, String>) -> FulfilledRequests {
+    let value = |name: &str| annotations.get(name).filter(|value| !value.is_empty()).cloned();
+    FulfilledRequests {
+        refresh: value(REFRESH_REQUESTED_ANNOTATION),
+        revoke: value(REVOKE_REQUESTED_ANNOTATION),
+    }
+}
+
 /// How urgent a request is beside others.
 #[must_use]
 pub fn urgency(published: Option<&TokenStatus>, now: Timestamp) -> Urgency {
@@ -124,5 +137,5 @@ pub fn request_digest(client_id: &str, settings: &TokenSettings) -> String {
         sorted.dedup();
         sorted.into_iter().for_each(|item| part(item));
     }
-    hex(&hasher.finalize()[..16])
+    hex(&hasher.finalize())
 }

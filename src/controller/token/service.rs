@@ -11,6 +11,7 @@ use url::Url;
 use super::findings::Trouble;
 use super::need::{Why, refresh_of};
 use crate::api::token::{TokenRemark, TokenSettings, TokenStatus, TokenVerification, VerificationMethod};
+use crate::credential::secret_content;
 use crate::credential::token::{Promise, Said, lifetime};
 use crate::identity::ErrorKind;
 use crate::identity::token::{
@@ -27,6 +28,19 @@ pub struct Obtained {
     pub access_token: SecretString,
     /// What is recorded of it.
     pub status: TokenStatus,
+}
+
+impl Obtained {
+    /// The same token for a resource that shares it.
+    fn seen_by(&self, ask: &Ask<'_>) -> Self {
+        let mut status = self.status.clone();
+        status.fingerprint = secret_content::fingerprint(ask.uid, &self.access_token);
+        status.refresh_at = Time(refresh_of(&status, ask.promise, ask.uid).at);
+        Self {
+            access_token: self.access_token.clone(),
+            status,
+        }
+    }
 }
 
 /// What a token is wanted for.
@@ -89,18 +103,19 @@ impl TokenService {
         let mut kept = slot.lock().await;
         if let Some(obtained) = kept.as_ref().filter(|kept| serves(kept, ask, Timestamp::now())) {
             return Ok(Got {
-                obtained: obtained.clone(),
+                obtained: obtained.seen_by(ask),
                 refresh_token: None,
                 asked: false,
             });
         }
-        let answer = request(ask).await?;
+        let (answer, used) = request(ask).await?;
         let obtained = examined(&answer, ask)?;
         verify(ask, &obtained.access_token).await?;
         *kept = Some(obtained.clone());
         Ok(Got {
             obtained,
-            refresh_token: answer.refresh_token,
+            // One that was used and not replaced stays good (RFC 6749 section 6).
+            refresh_token: answer.refresh_token.or(used),
             asked: true,
         })
     }
@@ -143,7 +158,8 @@ fn serves(kept: &Obtained, ask: &Ask<'_>, now: Timestamp) -> bool {
         && refresh_of(&kept.status, ask.promise, ask.uid).at > now
 }
 
-async fn request(ask: &Ask<'_>) -> Result<TokenAnswer, Trouble> {
+/// Asks the server. Returns the answer with the refresh token that brought it, if one did.
+async fn request(ask: &Ask<'_>) -> Result<(TokenAnswer, Option<SecretString>), Trouble> {
     let request = TokenRequest {
         scopes: ask.settings.scopes.clone(),
         audience: ask.settings.audience.clone(),
@@ -151,25 +167,28 @@ async fn request(ask: &Ask<'_>) -> Result<TokenAnswer, Trouble> {
         refresh_token: ask.refresh_token.cloned(),
         urgency: ask.urgency,
     };
-    let answer = match ask.api.request_token(&request).await {
+    let (answer, used) = match ask.api.request_token(&request).await {
         Err(error) if request.refresh_token.is_some() && falls_back(&error) => {
             tracing::info!("the refresh token did not work ({error}); asking with the client's credentials");
             let by_grant = TokenRequest {
                 refresh_token: None,
                 ..request
             };
-            ask.api.request_token(&by_grant).await
+            (ask.api.request_token(&by_grant).await, None)
         }
-        other => other,
+        other => (other, request.refresh_token),
     };
-    answer.map_err(|error| Trouble::of(&error, ask.settings))
+    let answer = answer.map_err(|error| Trouble::of(&error, ask.settings))?;
+    Ok((answer, used))
 }
 
 /// A refresh token that was refused, or whose use has an unknown outcome, is not used again: the client's own
 /// credentials are always good for another token.
 fn falls_back(error: &TokenError) -> bool {
-    matches!(error.code, Some(OAuthErrorCode::InvalidGrant | OAuthErrorCode::UnsupportedGrantType))
-        || error.call.kind == ErrorKind::Unknown
+    matches!(
+        error.code,
+        Some(OAuthErrorCode::InvalidGrant | OAuthErrorCode::UnsupportedGrantType)
+    ) || error.call.kind == ErrorKind::Unknown
 }
 
 /// Reads the lifetime out of an answer.
@@ -198,6 +217,7 @@ fn examined(answer: &TokenAnswer, ask: &Ask<'_>) -> Result<Obtained, Trouble> {
         token_type: answer.token_type.clone(),
         scope: answer.scope.clone(),
         request_digest: ask.request_digest.to_owned(),
+        fingerprint: secret_content::fingerprint(ask.uid, &answer.access_token),
         remark: life.remarks.first().map(|remark| TokenRemark {
             reason: remark.reason().to_owned(),
             message: remark.sentence(),

@@ -138,7 +138,10 @@ impl Layout {
             .map(|format| match format {
                 SecretFormat::Keys => Format::Keys,
                 SecretFormat::Environment => Format::Environment,
-                SecretFormat::Json => keys.json.clone().map_or_else(Format::json, |key| Format::Json { key }),
+                SecretFormat::Json => keys
+                    .json
+                    .clone()
+                    .map_or_else(Format::json, |key| Format::Json { key }),
                 SecretFormat::Dotenv => keys
                     .dotenv
                     .clone()
@@ -146,7 +149,9 @@ impl Layout {
                 SecretFormat::AuthorizationHeader => keys
                     .authorization_header
                     .clone()
-                    .map_or_else(Format::authorization_header, |key| Format::AuthorizationHeader { key }),
+                    .map_or_else(Format::authorization_header, |key| Format::AuthorizationHeader {
+                        key,
+                    }),
             })
             .collect();
         Self::new(vocabulary, formats, renamed(&keys))

@@ -52,7 +52,12 @@ impl Login for DiditLogin {
         )
         .json(json!({"email": self.email, "password": self.password.expose_secret()}))
         .secret(&self.password);
-        match self.http.exchange(permit, call, wire::login).await.map(|answer| answer.value) {
+        match self
+            .http
+            .exchange(permit, call, wire::login)
+            .await
+            .map(|answer| answer.value)
+        {
             Ok(LoginAnswer::Tokens(tokens)) => Ok(tokens),
             Ok(LoginAnswer::SecondFactor {
                 has_authenticator: false,
@@ -94,7 +99,12 @@ impl DiditLogin {
             .json(json!({"temp_token": temp_token.expose_secret(), "otp_token": code.expose_secret()}))
             .secret(temp_token)
             .secret(&code);
-        match self.http.exchange(permit, call, wire::second_factor).await.map(|answer| answer.value) {
+        match self
+            .http
+            .exchange(permit, call, wire::second_factor)
+            .await
+            .map(|answer| answer.value)
+        {
             Ok(tokens) => Ok(tokens),
             Err(failure) if is_judgement(&failure) => {
                 let message = format!(

@@ -2,6 +2,7 @@
 //!
 //! Section numbers in here are those of the contract of Didit's API.
 
+mod account_tokens;
 mod login;
 mod organization;
 #[cfg(test)]
@@ -20,10 +21,12 @@ use serde_json::Value;
 use super::budget::Budget;
 use super::http::{Call, CallObserver, Effect, Endpoint, Failure, HttpClient, HttpOptions, Unreadable, tidy};
 use super::session::{LoginLedger, LoginRecord, Session, SessionKey, SessionRegistry};
+use super::token::TokenApi;
 use super::{
     Application, ApplicationMetadata, ApplicationSummary, CallError, Capabilities, ErrorKind,
     INVALID_APPLICATION_ID, IdentityApi, KeyVerdict, Organization, VerifiedAccount,
 };
+use account_tokens::AccountTokens;
 use login::DiditLogin;
 pub use organization::OrganizationChoice;
 
@@ -72,6 +75,7 @@ pub struct Didit {
     choice: OrganizationChoice,
     organization: Mutex<Option<Organization>>,
     session: Arc<Session>,
+    allow_insecure: bool,
     /// Held because the session writes to it only as long as this client is there.
     _ledger: Arc<dyn LoginLedger>,
 }
@@ -121,7 +125,24 @@ impl Didit {
             choice: config.organization,
             organization: Mutex::new(None),
             session,
+            allow_insecure: config.allow_insecure,
             _ledger: ledger,
+        })
+    }
+
+    /// The account's name: its e-mail address.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The account's own management tokens.
+    #[must_use]
+    pub fn account_tokens(&self) -> Arc<dyn TokenApi> {
+        Arc::new(AccountTokens {
+            session: Arc::clone(&self.session),
+            http: Arc::clone(&self.http),
+            allow_insecure: self.allow_insecure,
         })
     }
 

@@ -168,7 +168,7 @@ impl AssertionKey {
     }
 
     /// The key as it was given, for what must not be repeated.
-    pub(super) fn text(&self) -> &SecretString {
+    pub(crate) fn text(&self) -> &SecretString {
         &self.text
     }
 

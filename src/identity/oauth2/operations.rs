@@ -1,16 +1,14 @@
 //! What is asked of an authorization server, and what its answers mean.
 
 use async_trait::async_trait;
-use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::answer::{self, Granted};
 use super::metadata::EndpointKind;
 use super::{Errand, OAuth2, refusal};
-use crate::identity::CallError;
-use crate::identity::budget::Permit;
-use crate::identity::http::{Call, Effect, Endpoint, Failure};
+use crate::identity::http::Effect;
+use crate::identity::probe::probe;
 use crate::identity::token::{
     Introspection, Offers, TokenAnswer, TokenApi, TokenError, TokenKind, TokenRequest, Urgency,
 };
@@ -125,26 +123,6 @@ impl TokenApi for OAuth2 {
     }
 
     async fn probe(&self, url: &Url, token: &SecretString) -> Result<Introspection, TokenError> {
-        let operation = "probeToken";
-        let url = Endpoint::exact("url", url.as_str(), self.allow_insecure)
-            .map_err(|error| CallError { operation, ..error })?;
-        let call = Call::new(operation, Effect::Reads, Method::GET, url)
-            .bearer(token)
-            .ignoring_body();
-        // Somebody else answers there: that is no business of the server's budget.
-        match self.http.exchange(Permit::unlimited(), call, |_| Ok(())).await {
-            Ok(_) => Ok(Introspection::Active),
-            Err(failure) if is_denial(&failure) => Ok(Introspection::Inactive {
-                message: failure.error.message,
-            }),
-            Err(failure) => Err(failure.error.into()),
-        }
+        probe(&self.http, url, token, self.allow_insecure).await
     }
-}
-
-fn is_denial(failure: &Failure) -> bool {
-    matches!(
-        failure.status,
-        Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-    )
 }

@@ -11,6 +11,7 @@ use super::metadata::{EndpointKind, Issuer};
 use super::{ClientAuthentication, ClientCredentials, Manual, MetadataCache, OAuth2, OAuth2Config};
 use crate::identity::CallError;
 use crate::identity::http::{CallObserver, ClientCertificate, HttpClient, HttpOptions};
+use crate::identity::token::{Offers, TokenApi, TokenServer};
 
 /// How many clients with a certificate keep their connections: each has some of its own.
 const MAX_CERTIFICATE_CLIENTS: usize = 64;
@@ -65,23 +66,38 @@ impl OAuth2Server {
         })
     }
 
-    /// Reads the server's metadata, where there is an issuer, and checks that it fits.
+    /// Reads the server's metadata, where there is an issuer, checks that it fits, and says what the server offers.
     ///
     /// # Errors
     ///
     /// When it cannot be had, or is not that of the issuer.
-    pub async fn check(&self) -> Result<(), CallError> {
-        match &self.discovery {
-            None => Ok(()),
-            Some(discovery) => {
-                let metadata = discovery.metadata(&self.http).await?;
-                let token = metadata.endpoint(EndpointKind::Token, false, self.config.allow_insecure)?;
-                if token.is_none() && self.manual.token.is_none() {
-                    return Err(metadata.incomplete());
-                }
-                Ok(())
-            }
+    pub async fn check(&self) -> Result<Offers, CallError> {
+        let manual = Offers {
+            introspection: self.manual.introspection.is_some(),
+            revocation: self.manual.revocation.is_some(),
+        };
+        let Some(discovery) = &self.discovery else {
+            return Ok(manual);
+        };
+        let metadata = discovery.metadata(&self.http).await?;
+        let token = metadata.endpoint(EndpointKind::Token, false, self.config.allow_insecure)?;
+        if token.is_none() && self.manual.token.is_none() {
+            return Err(metadata.incomplete());
         }
+        Ok(Offers {
+            introspection: manual.introspection || metadata.has(EndpointKind::Introspection),
+            revocation: manual.revocation || metadata.has(EndpointKind::Revocation),
+        })
+    }
+
+    /// Where tokens are asked for, for a sentence: the issuer, or else the token endpoint.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.config
+            .issuer
+            .as_deref()
+            .or(self.config.endpoints.token.as_deref())
+            .unwrap_or_default()
     }
 
     /// A client of this server, without any I/O.
@@ -135,6 +151,12 @@ impl OAuth2Server {
             kept.pop_front();
         }
         Ok(http)
+    }
+}
+
+impl TokenServer for OAuth2Server {
+    fn client(&self, credentials: &ClientCredentials) -> Result<Arc<dyn TokenApi>, CallError> {
+        Ok(Arc::new(Self::client(self, credentials.clone())?))
     }
 }
 

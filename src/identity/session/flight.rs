@@ -32,10 +32,12 @@ pub struct AccountToken {
     pub(super) secret: Arc<SecretString>,
     pub(super) obtained: Instant,
     pub(super) use_until: Instant,
+    asked_at: Timestamp,
+    expires_in: Duration,
 }
 
 impl AccountToken {
-    fn new(tokens: Tokens, asked: Instant) -> Self {
+    fn new(tokens: Tokens, asked: Instant, asked_at: Timestamp) -> Self {
         // Renewed before it ends, so that a call which has just begun does not carry a token that has just
         // expired.
         let use_until = asked.checked_add(tokens.expires_in.mul_f64(0.9)).unwrap_or(asked);
@@ -43,6 +45,8 @@ impl AccountToken {
             secret: Arc::new(tokens.access_token),
             obtained: asked,
             use_until,
+            asked_at,
+            expires_in: tokens.expires_in,
         }
     }
 
@@ -50,6 +54,18 @@ impl AccountToken {
     #[must_use]
     pub fn secret(&self) -> &SecretString {
         &self.secret
+    }
+
+    /// When its login was sent.
+    #[must_use]
+    pub fn asked_at(&self) -> Timestamp {
+        self.asked_at
+    }
+
+    /// How long it is valid, counted from then.
+    #[must_use]
+    pub fn expires_in(&self) -> Duration {
+        self.expires_in
     }
 }
 
@@ -134,9 +150,9 @@ impl Core {
             ))
         })?;
         self.proceed(begun).await?;
-        let asked = Instant::now();
+        let (asked, asked_at) = (Instant::now(), (self.clock)());
         let result = self.login.login(permit).await;
-        let (record, result) = self.conclude(asked, result);
+        let (record, result) = self.conclude(asked, asked_at, result);
         if let Err(why) = self.store(&record).await {
             tracing::warn!(error = why, "the outcome of a login could not be recorded");
         }
@@ -212,13 +228,14 @@ impl Core {
     fn conclude(
         &self,
         asked: Instant,
+        asked_at: Timestamp,
         result: Result<Tokens, LoginError>,
     ) -> (LoginRecord, Result<AccountToken, CallError>) {
         let now = (self.clock)();
         let mut state = self.state();
         let begun = state.record.clone();
         let (record, result) = match result {
-            Ok(tokens) => (begun.succeeded(), Ok(AccountToken::new(tokens, asked))),
+            Ok(tokens) => (begun.succeeded(), Ok(AccountToken::new(tokens, asked, asked_at))),
             Err(LoginError::Refused { message }) => refused(begun.refused(now, message)),
             Err(LoginError::SecondFactorRequired { message }) => refused(begun.second_factor(now, message)),
             Err(LoginError::SecondFactorRefused { message }) => refused(begun.code_refused(now, message)),

@@ -167,6 +167,22 @@ impl Session {
         flight.await
     }
 
+    /// A token whose login is not older than `age`: the one in use, or that of a login which this call begins or joins.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::token`].
+    pub async fn recent_token(&self, age: Duration) -> Result<AccountToken, CallError> {
+        {
+            let mut state = self.core.state();
+            let is_old = |token: &AccountToken| token.obtained.elapsed() > age;
+            if state.token.as_ref().is_some_and(is_old) {
+                state.token = None;
+            }
+        }
+        self.token().await
+    }
+
     /// Another user of the account joins: its ledger is written too, as long as somebody else holds it, and a
     /// brake that it remembers holds for all.
     pub fn join(&self, ledger: &Arc<dyn LoginLedger>, remembered: &LoginRecord) {

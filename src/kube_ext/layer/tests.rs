@@ -71,7 +71,10 @@ impl Bench {
 
     fn counted(&self, method: &str, outcome: &str) -> bool {
         let line = format!("keywright_kube_requests_total{{method=\"{method}\",outcome=\"{outcome}\"}} 1\n");
-        self.metrics.encode(k8s_openapi::jiff::Timestamp::UNIX_EPOCH).unwrap().contains(&line)
+        self.metrics
+            .encode(k8s_openapi::jiff::Timestamp::UNIX_EPOCH)
+            .unwrap()
+            .contains(&line)
     }
 }
 
@@ -250,7 +253,10 @@ async fn every_end_of_a_request_is_counted() {
         assert!(
             bench.counted("GET", outcome),
             "{outcome}\n{}",
-            bench.metrics.encode(k8s_openapi::jiff::Timestamp::UNIX_EPOCH).unwrap()
+            bench
+                .metrics
+                .encode(k8s_openapi::jiff::Timestamp::UNIX_EPOCH)
+                .unwrap()
         );
     }
     let bench = Bench::new(Server::Hangs);
@@ -259,7 +265,10 @@ async fn every_end_of_a_request_is_counted() {
     assert!(
         bench.counted("GET", "abandoned"),
         "{}",
-        bench.metrics.encode(k8s_openapi::jiff::Timestamp::UNIX_EPOCH).unwrap()
+        bench
+            .metrics
+            .encode(k8s_openapi::jiff::Timestamp::UNIX_EPOCH)
+            .unwrap()
     );
 }
 

@@ -231,7 +231,11 @@ async fn the_clients_of_one_server_ask_it_once_an_hour() {
     let (server, issuer) = realm(|_, issuer| json_answer(200, document(issuer))).await;
     let cache = MetadataCache::new();
     let clients: Vec<_> = (0..5)
-        .map(|_| discovering(&issuer).connect(Arc::new(Observed::default()), &cache).unwrap())
+        .map(|_| {
+            discovering(&issuer)
+                .connect(Arc::new(Observed::default()), &cache)
+                .unwrap()
+        })
         .collect();
     let offers = join_all(clients.iter().map(OAuth2::offers)).await;
     assert!(offers.iter().all(Result::is_ok));
@@ -240,7 +244,9 @@ async fn the_clients_of_one_server_ask_it_once_an_hour() {
     // A client that comes after the others are gone finds it too.
     drop(clients);
     pass(Duration::from_secs(3500)).await;
-    let client = discovering(&issuer).connect(Arc::new(Observed::default()), &cache).unwrap();
+    let client = discovering(&issuer)
+        .connect(Arc::new(Observed::default()), &cache)
+        .unwrap();
     client.offers().await.unwrap();
     assert_eq!(lines(&server), [OAUTH]);
 

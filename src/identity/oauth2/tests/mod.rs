@@ -103,12 +103,15 @@ fn discovering(issuer: &str) -> Asked {
 }
 
 fn connect(config: Asked) -> OAuth2 {
-    config.connect(Arc::new(Observed::default()), &MetadataCache::new()).unwrap()
+    config
+        .connect(Arc::new(Observed::default()), &MetadataCache::new())
+        .unwrap()
 }
 
 /// The error of a configuration that no client can be made from.
 fn refused(config: Asked) -> (&'static str, String) {
-    let error = config.connect(Arc::new(Observed::default()), &MetadataCache::new())
+    let error = config
+        .connect(Arc::new(Observed::default()), &MetadataCache::new())
         .err()
         .unwrap();
     (reason(&error), error.message)
