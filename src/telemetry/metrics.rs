@@ -549,6 +549,13 @@ mod tests {
         metrics.set_leading(true);
         metrics.set_provider("IdentityProvider", "shop", "didit", true, false);
         metrics.kube_request("PATCH", KubeOutcome::Refused);
+        let at = |second| Timestamp::from_second(second).unwrap();
+        metrics.set_credential("AccessToken", "shop", "reports", Some((at(3600), at(3000))));
+        metrics.token_refreshed("access_token", 420.0);
+        metrics.budget_waited("IdentityProvider", "shop", "didit", Duration::from_millis(200));
+        metrics.set_budget_queue("IdentityProvider", "shop", "didit", 3);
+        metrics.set_breaker("IdentityProvider", "shop", "didit", 2);
+        metrics.set_paused_until("IdentityProvider", "shop", "didit", Some(at(60)));
 
         for line in [
             "keywright_reconcile_total{controller=\"client_application\",outcome=\"timed_out\"} 1",
@@ -563,6 +570,14 @@ mod tests {
             "keywright_provider_ready{kind=\"IdentityProvider\",namespace=\"shop\",name=\"didit\"} 1",
             "keywright_login_brake{kind=\"IdentityProvider\",namespace=\"shop\",name=\"didit\"} 0",
             "keywright_kube_requests_total{method=\"PATCH\",outcome=\"refused\"} 1",
+            "keywright_credential_expiry_timestamp_seconds{kind=\"AccessToken\",namespace=\"shop\",name=\"reports\"} 3600",
+            "keywright_credential_refresh_timestamp_seconds{kind=\"AccessToken\",namespace=\"shop\",name=\"reports\"} 3000",
+            "keywright_refreshes_overdue{kind=\"AccessToken\"} 0",
+            "keywright_remaining_at_refresh_seconds_sum{controller=\"access_token\"} 420.0",
+            "keywright_budget_wait_seconds_sum{kind=\"IdentityProvider\",namespace=\"shop\",name=\"didit\"} 0.2",
+            "keywright_budget_queue{kind=\"IdentityProvider\",namespace=\"shop\",name=\"didit\"} 3",
+            "keywright_breaker_state{kind=\"IdentityProvider\",namespace=\"shop\",name=\"didit\"} 2",
+            "keywright_provider_paused_until_timestamp_seconds{kind=\"IdentityProvider\",namespace=\"shop\",name=\"didit\"} 60",
             "keywright_build_info{version=\"1.2.3\"} 1",
         ] {
             assert!(

@@ -10,13 +10,15 @@ use serde_json::json;
 
 use super::desired;
 use super::plan::{Policy, plan};
-use super::secret;
+use super::state::TokenView;
 use super::state::{
     Evidence, Failure, Learned, Observed, ProviderView, Resource, Search, SecretContent, SecretView, Step,
     UsableProvider,
 };
 use crate::api::client_application::{ClientApplicationSpec, ClientApplicationStatus, PublishedSecret};
 use crate::api::conditions;
+use crate::controller::owned_secret;
+use crate::controller::token::TokenPolicy;
 use crate::credential::schedule::Backoff;
 use crate::identity::mark;
 use crate::identity::{Application, ApplicationMetadata, CallError, ErrorKind, KeyVerdict};
@@ -31,6 +33,14 @@ const POLICY: Policy = Policy {
         longest: Duration::from_secs(30),
     },
     denied_pause: Duration::from_secs(600),
+    token: TokenPolicy {
+        propagation: Duration::from_secs(240),
+        backoff: Backoff {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(60),
+        },
+        denied_pause: Duration::from_secs(600),
+    },
 };
 
 /// What goes wrong at a step.
@@ -158,11 +168,12 @@ impl World {
             .as_ref()
             .map_or(SecretView::Absent, |(_, form)| SecretView::Ours {
                 published: self.published(form),
-                content: if *form == secret::form(&self.spec.secret) {
+                content: if *form == owned_secret::form(&self.spec.secret) {
                     SecretContent::Current
                 } else {
                     SecretContent::Outdated
                 },
+                token: None,
             });
         Observed {
             resource: self.resource(),
@@ -172,6 +183,7 @@ impl World {
             secret,
             rival: None,
             application_rival: None,
+            token: TokenView::default(),
             strays: Vec::new(),
             learned: Learned::default(),
             failure: None,
@@ -188,14 +200,15 @@ impl World {
                 api_key: key.clone().into(),
                 metadata: ApplicationMetadata::default(),
             };
-            desired::content_digest(&self.resource(), &self.spec, &usable_provider(), &application)
+            desired::application_digest(&self.resource(), &usable_provider(), &application)
         };
         PublishedSecret {
             name: "payments".into(),
             uid: "secret-1".into(),
             resource_version,
             form: form.to_owned(),
-            content_digest: self
+            content_digest: String::new(),
+            application_digest: self
                 .secret
                 .as_ref()
                 .and_then(|(key, _)| digest(key))
@@ -402,10 +415,14 @@ impl World {
             Step::WriteSecret(application) => {
                 use secrecy::ExposeSecret;
                 self.versions += 1;
-                let form = secret::form(&self.spec.secret);
+                let form = owned_secret::form(&self.spec.secret);
                 self.secret = Some((application.api_key.expose_secret().to_owned(), form.clone()));
-                Evidence::SecretWritten(self.published(&form))
+                Evidence::SecretWritten {
+                    published: self.published(&form),
+                    token: None,
+                }
             }
+            Step::ObtainToken(_) | Step::RewriteSecret => panic!("nobody wants a token here"),
             Step::Probe(key) => {
                 use secrecy::ExposeSecret;
                 self.tried.insert(key.expose_secret().to_owned());

@@ -8,13 +8,16 @@ use serde_json::{Value, json};
 
 use super::desired;
 use super::plan::{Plan, Policy, plan};
-use super::secret;
+use super::state::TokenView;
 use super::state::{
     Evidence, Failure, Learned, Observed, ProviderView, Resource, Search, SecretContent, SecretView, Step,
     StepKind, UsableProvider,
 };
 use crate::api::client_application::{ClientApplicationStatus, PendingCreation, PublishedSecret};
 use crate::api::conditions;
+use crate::controller::index::Consumer;
+use crate::controller::owned_secret;
+use crate::controller::token::TokenPolicy;
 use crate::credential::schedule::Backoff;
 use crate::identity::mark::{self, Mark};
 use crate::identity::{
@@ -31,6 +34,14 @@ const POLICY: Policy = Policy {
         longest: Duration::from_secs(300),
     },
     denied_pause: Duration::from_secs(600),
+    token: TokenPolicy {
+        propagation: Duration::from_secs(240),
+        backoff: Backoff {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(60),
+        },
+        denied_pause: Duration::from_secs(600),
+    },
 };
 
 fn now() -> Timestamp {
@@ -70,6 +81,7 @@ fn new_resource(spec: Value) -> Observed {
         secret: SecretView::Absent,
         rival: None,
         application_rival: None,
+        token: TokenView::default(),
         strays: Vec::new(),
         learned: Learned::default(),
         failure: None,
@@ -80,16 +92,21 @@ fn new_resource(spec: Value) -> Observed {
 fn ours(content: SecretContent) -> SecretView {
     let observed = new_resource(json!({}));
     let provider = observed.provider.usable().unwrap();
-    let digest = desired::content_digest(&observed.resource, &observed.spec, provider, &record(None));
+    let digest = desired::application_digest(&observed.resource, provider, &record(None));
     let published = PublishedSecret {
         name: "payments-didit".into(),
         uid: "secret-1".into(),
         resource_version: "7".into(),
-        form: secret::form(&observed.spec.secret),
-        content_digest: digest.unwrap(),
+        form: owned_secret::form(&observed.spec.secret),
+        content_digest: "sha256:content".into(),
+        application_digest: digest.unwrap(),
         api_url: "https://api.example/v3".into(),
     };
-    SecretView::Ours { published, content }
+    SecretView::Ours {
+        published,
+        content,
+        token: None,
+    }
 }
 
 fn provisioned() -> Observed {
@@ -217,7 +234,7 @@ fn a_secret_of_somebody_else_is_refused_before_anything_else_is_looked_at() {
     );
 
     observed.secret = SecretView::Absent;
-    observed.rival = Some("billing".into());
+    observed.rival = Some("ClientApplication billing".into());
     says(
         &observed,
         "SecretSynced",
@@ -378,7 +395,7 @@ fn an_application_that_another_resource_claims_is_not_even_looked_at() {
             "application app-1 is claimed by a ClientApplication of another namespace. ",
         ),
     ] {
-        observed.application_rival = Some((namespace.into(), "billing".into()));
+        observed.application_rival = Some(Consumer::application(namespace, "billing"));
         says(&observed, "Provisioned", "False", "ApplicationClaimed", sentence);
     }
 }
@@ -673,7 +690,7 @@ fn a_key_that_a_killed_process_wrote_is_tried() {
     let SecretView::Ours { published, .. } = &mut observed.secret else {
         panic!("not ours")
     };
-    published.content_digest = "sha256:another".into();
+    published.application_digest = "sha256:another".into();
     assert!(matches!(
         plan(&observed, &POLICY, now()).step,
         Some(Step::Read(_))

@@ -16,6 +16,7 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use super::*;
+use crate::identity::http::CallObserver;
 use crate::identity::http::testing::{Observed, Received, Reply, Server, answer, json as json_answer};
 use crate::identity::token::{
     Introspection, OAuthErrorCode, Offers, TokenAnswer, TokenApi, TokenError, TokenKind, TokenRequest,
