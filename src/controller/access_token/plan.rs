@@ -13,7 +13,7 @@ use super::{ending, findings};
 use crate::api::access_token::{AccessTokenStatus, CLIENT_READY};
 use crate::api::client_application::PROVIDER_READY;
 use crate::api::conditions::{self, Finding, Truth};
-use crate::api::token::{FulfilledRequests, RevocationPolicy, TOKEN_FRESH, TokenStatus};
+use crate::api::token::{FulfilledRequests, RevocationPolicy, TokenStatus};
 use crate::controller::owned_secret::{SecretContent, SecretView, claim_refused};
 use crate::controller::token::TokenPolicy;
 use crate::controller::token::findings::{Trouble, scopes_not_allowed};
@@ -409,9 +409,4 @@ pub(super) fn later(time: Timestamp, span: Duration) -> Timestamp {
         .ok()
         .and_then(|span| time.checked_add(span).ok())
         .unwrap_or(Timestamp::MAX)
-}
-
-/// Whether a finding is about the token itself.
-pub(super) fn is_about_token(finding: &Finding) -> bool {
-    finding.type_ == TOKEN_FRESH
 }
