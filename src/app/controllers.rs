@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{ListParams, PartialObjectMeta};
+use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::{self, Controller};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, Event};
@@ -114,16 +115,25 @@ impl Work {
 
     /// A watch on a kind that does not exist would only fail over and over.
     async fn definitions_exist(&self) {
+        self.definition_exists::<ClientApplication>().await;
+        self.definition_exists::<AccessToken>().await;
+    }
+
+    async fn definition_exists<K: Watchable + Resource<Scope = NamespaceResourceScope>>(&self) {
         loop {
             let namespace = self.config.watch_namespaces.first().map(String::as_str);
-            let api: Api<ClientApplication> = watch::namespaced(&self.client, namespace);
+            let api: Api<K> = watch::namespaced(&self.client, namespace);
             match api.list_metadata(&ListParams::default().limit(1)).await {
                 Ok(_) => return,
                 Err(kube::Error::Api(answer)) if answer.is_not_found() => tracing::warn!(
-                    "the custom resource definitions are not installed; apply what `keywright crd` prints. Looking again in 5 seconds"
+                    "the custom resource definition of {} is not installed; apply what `keywright crd` prints. Looking again in 5 seconds",
+                    K::KIND
                 ),
                 Err(error) => {
-                    tracing::warn!("listing ClientApplications failed: {error}. Trying again in 5 seconds");
+                    tracing::warn!(
+                        "listing resources of kind {} failed: {error}. Trying again in 5 seconds",
+                        K::KIND
+                    );
                 }
             }
             tokio::time::sleep(Duration::from_secs(5)).await;

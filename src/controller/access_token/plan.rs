@@ -15,10 +15,10 @@ use crate::api::client_application::PROVIDER_READY;
 use crate::api::conditions::{self, Finding, Truth};
 use crate::api::token::{FulfilledRequests, RevocationPolicy, TokenStatus};
 use crate::controller::owned_secret::{SecretContent, SecretView, claim_refused};
-use crate::controller::token::{self, TokenPolicy};
 use crate::controller::token::findings::{Trouble, scopes_not_allowed};
 use crate::controller::token::need::{self, Need, Wanted, Why};
 use crate::controller::token::pauses::Pause;
+use crate::controller::token::{self, TokenPolicy};
 use crate::credential::token::Promise;
 
 /// Pause before another token is asked for when the one just published is due at once.

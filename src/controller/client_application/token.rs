@@ -9,10 +9,10 @@ use super::plan::Policy;
 use super::state::Observed;
 use crate::api::conditions::{Finding, Truth};
 use crate::api::token::{FulfilledRequests, TOKEN_FRESH, TokenSettings, TokenStatus};
-use crate::controller::token::promise;
 use crate::controller::token::findings::{Trouble, as_requested, fresh, lifetime, scopes_not_allowed};
 use crate::controller::token::need::{self, Need, Wanted, Why};
 use crate::controller::token::pauses::Pause;
+use crate::controller::token::promise;
 
 /// What is asked of the token, where one is wanted.
 pub(super) fn settings(observed: &Observed) -> Option<&TokenSettings> {
