@@ -62,6 +62,17 @@ impl<'a> Companion<'a> {
             .map(SecretString::from))
     }
 
+    /// The refresh token that is kept, without taking it out.
+    pub(super) async fn refresh_token(&self) -> Result<Option<SecretString>, ReconcileError> {
+        let kept = self
+            .read()
+            .await?
+            .and_then(|mut entries| entries.remove(REFRESH_TOKEN));
+        Ok(kept
+            .and_then(|kept| String::from_utf8(kept.0).ok())
+            .map(SecretString::from))
+    }
+
     /// Keeps a refresh token for the next time.
     pub(super) async fn keep_refresh_token(
         &self,
