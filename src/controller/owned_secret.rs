@@ -1,5 +1,8 @@
 //! A Secret that is written for a resource: what it should look like, and what is found.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;

@@ -405,7 +405,7 @@ proptest! {
         let mut world = World::new(json!({"revocationPolicy": "OnDeletion"}));
         let mut script = script.into_iter();
         world.settle(&mut script);
-        for _ in 0..20 {
+        for _ in 0..8 {
             let at = world.resource.status.token.as_ref().unwrap().refresh_at.0;
             let wait = Duration::try_from(at.duration_since(world.now)).unwrap_or_default();
             world.pass_time(wait + Duration::from_secs(1));

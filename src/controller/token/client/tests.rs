@@ -50,8 +50,16 @@ fn incomplete(result: Result<LoadedClient, Trouble>, sentence: &str) {
     let trouble = result.unwrap_err();
     assert_eq!(trouble.reason, "ClientSecretIncomplete");
     assert!(!trouble.passes);
-    assert!(trouble.message.starts_with("Secret shop/orders-client: the key "), "{}", trouble.message);
-    assert!(trouble.message.contains(sentence), "{:?} does not say {sentence:?}", trouble.message);
+    assert!(
+        trouble.message.starts_with("Secret shop/orders-client: the key "),
+        "{}",
+        trouble.message
+    );
+    assert!(
+        trouble.message.contains(sentence),
+        "{:?} does not say {sentence:?}",
+        trouble.message
+    );
 }
 
 const ID: (&str, &[u8]) = ("client_id", b"orders");
@@ -60,11 +68,31 @@ const ID: (&str, &[u8]) = ("client_id", b"orders");
 fn each_method_finds_its_own_keys() {
     let key = private_key();
     for (data, changes, expected) in [
-        (vec![ID, ("client_secret", b"s3cret".as_slice())], json!({}), "client_secret_basic"),
-        (vec![ID, ("client_secret", b"s3cret")], by("client_secret_basic"), "client_secret_basic"),
-        (vec![ID, ("client_secret", b"s3cret")], by("client_secret_post"), "client_secret_post"),
-        (vec![ID, ("private_key", key.as_bytes())], by("private_key_jwt"), "private_key_jwt"),
-        (vec![ID, ("tls.crt", b"CERT"), ("tls.key", b"KEY")], by("tls_client_auth"), "tls_client_auth"),
+        (
+            vec![ID, ("client_secret", b"s3cret".as_slice())],
+            json!({}),
+            "client_secret_basic",
+        ),
+        (
+            vec![ID, ("client_secret", b"s3cret")],
+            by("client_secret_basic"),
+            "client_secret_basic",
+        ),
+        (
+            vec![ID, ("client_secret", b"s3cret")],
+            by("client_secret_post"),
+            "client_secret_post",
+        ),
+        (
+            vec![ID, ("private_key", key.as_bytes())],
+            by("private_key_jwt"),
+            "private_key_jwt",
+        ),
+        (
+            vec![ID, ("tls.crt", b"CERT"), ("tls.key", b"KEY")],
+            by("tls_client_auth"),
+            "tls_client_auth",
+        ),
     ] {
         let client = loaded(&data, changes).unwrap();
         assert_eq!(client.client_id, "orders");
@@ -82,17 +110,61 @@ fn each_method_finds_its_own_keys() {
 fn what_is_missing_is_named_with_the_method_that_needs_it() {
     let secret: (&str, &[u8]) = ("client_secret", b"s3cret");
     for (data, changes, sentence) in [
-        (vec![], json!({}), "\"client_id\" is missing, and spec.client.secretRef.clientId is not set either"),
-        (vec![ID], json!({}), "\"client_secret\" is missing, and client authentication by client_secret_basic needs it"),
-        (vec![ID], by("client_secret_post"), "\"client_secret\" is missing, and client authentication by client_secret_post"),
-        (vec![ID, secret], by("private_key_jwt"), "\"private_key\" is missing, and client authentication by private_key_jwt"),
-        (vec![ID, secret], by("tls_client_auth"), "\"tls.crt\" is missing, and client authentication by tls_client_auth"),
-        (vec![ID, ("tls.crt", b"CERT")], by("tls_client_auth"), "\"tls.key\" is missing"),
-        (vec![ID, ("client_secret", b"")], json!({}), "\"client_secret\" is empty"),
-        (vec![ID, ("client_secret", b" \n")], json!({}), "\"client_secret\" is empty"),
-        (vec![("client_id", b"\n"), secret], json!({}), "\"client_id\" is empty"),
-        (vec![ID, ("client_secret", b"\xff\xfe")], json!({}), "\"client_secret\" is not UTF-8 text"),
-        (vec![ID, ("private_key", b"no key")], by("private_key_jwt"), "\"private_key\" cannot be used: "),
+        (
+            vec![],
+            json!({}),
+            "\"client_id\" is missing, and spec.client.secretRef.clientId is not set either",
+        ),
+        (
+            vec![ID],
+            json!({}),
+            "\"client_secret\" is missing, and client authentication by client_secret_basic needs it",
+        ),
+        (
+            vec![ID],
+            by("client_secret_post"),
+            "\"client_secret\" is missing, and client authentication by client_secret_post",
+        ),
+        (
+            vec![ID, secret],
+            by("private_key_jwt"),
+            "\"private_key\" is missing, and client authentication by private_key_jwt",
+        ),
+        (
+            vec![ID, secret],
+            by("tls_client_auth"),
+            "\"tls.crt\" is missing, and client authentication by tls_client_auth",
+        ),
+        (
+            vec![ID, ("tls.crt", b"CERT")],
+            by("tls_client_auth"),
+            "\"tls.key\" is missing",
+        ),
+        (
+            vec![ID, ("client_secret", b"")],
+            json!({}),
+            "\"client_secret\" is empty",
+        ),
+        (
+            vec![ID, ("client_secret", b" \n")],
+            json!({}),
+            "\"client_secret\" is empty",
+        ),
+        (
+            vec![("client_id", b"\n"), secret],
+            json!({}),
+            "\"client_id\" is empty",
+        ),
+        (
+            vec![ID, ("client_secret", b"\xff\xfe")],
+            json!({}),
+            "\"client_secret\" is not UTF-8 text",
+        ),
+        (
+            vec![ID, ("private_key", b"no key")],
+            by("private_key_jwt"),
+            "\"private_key\" cannot be used: ",
+        ),
         (
             vec![ID],
             json!({"keys": {"clientSecret": "other"}}),
@@ -117,7 +189,10 @@ fn keys_may_have_other_names_and_the_identifier_may_stand_in_the_spec() {
     assert_eq!(client.client_id, "orders");
     match client.credentials.unwrap().authentication {
         ClientAuthentication::PrivateKeyJwt {
-            key_id, audience, key, ..
+            key_id,
+            audience,
+            key,
+            ..
         } => {
             assert_eq!(key_id.as_deref(), Some("key-1"));
             assert_eq!(audience.as_deref(), Some("https://login.example"));
@@ -185,10 +260,16 @@ fn clients_are_told_apart_by_all_that_makes_them() {
     let usual = of(&[ID, ("client_secret", b"s3cret")], json!({}));
     assert_eq!(usual, of(&[ID, ("client_secret", b"s3cret\n")], json!({})));
     for other in [
-        of(&[("client_id", b"other"), ("client_secret", b"s3cret")], json!({})),
+        of(
+            &[("client_id", b"other"), ("client_secret", b"s3cret")],
+            json!({}),
+        ),
         of(&[ID, ("client_secret", b"rotated")], json!({})),
         of(&[ID, ("client_secret", b"s3cret")], by("client_secret_post")),
-        of(&[ID, ("tls.crt", b"s3cret"), ("tls.key", b"x")], by("tls_client_auth")),
+        of(
+            &[ID, ("tls.crt", b"s3cret"), ("tls.key", b"x")],
+            by("tls_client_auth"),
+        ),
     ] {
         assert_ne!(usual, other);
     }

@@ -44,7 +44,12 @@ fn settings(scopes: &[&str]) -> TokenSettings {
 fn each_failure_has_its_reason_and_says_whether_it_passes() {
     for (kind, reason, passes, concerns_provider) in [
         (ErrorKind::Unavailable, "Unavailable", true, true),
-        (ErrorKind::Throttled { retry_after: None }, "Throttled", true, false),
+        (
+            ErrorKind::Throttled { retry_after: None },
+            "Throttled",
+            true,
+            false,
+        ),
         (ErrorKind::Unknown, "OutcomeUnknown", true, false),
         (ErrorKind::Malformed, "UnexpectedAnswer", true, false),
         (
@@ -121,7 +126,12 @@ fn the_finding_says_what_becomes_of_the_published_token_and_when_it_is_tried_aga
             at(3600),
             "login.example is away. The published token expired at 2027-01-15T09:00:00Z",
         ),
-        (None, None, at(0), "login.example is away. No token is published yet"),
+        (
+            None,
+            None,
+            at(0),
+            "login.example is away. No token is published yet",
+        ),
     ] {
         let finding = trouble.finding(published, retry, now);
         assert_eq!(finding.message, expected);
@@ -143,9 +153,15 @@ fn a_scope_is_as_requested_unless_the_server_named_less() {
     ] {
         let finding = as_requested(&published(granted), &settings(asked));
         match missing {
-            None => assert_eq!((finding.truth, finding.reason.as_str()), (Truth::True, "AsRequested")),
+            None => assert_eq!(
+                (finding.truth, finding.reason.as_str()),
+                (Truth::True, "AsRequested")
+            ),
             Some(sentence) => {
-                assert_eq!((finding.truth, finding.reason.as_str()), (Truth::False, "ScopeNarrowed"));
+                assert_eq!(
+                    (finding.truth, finding.reason.as_str()),
+                    (Truth::False, "ScopeNarrowed")
+                );
                 assert!(finding.message.contains(sentence), "{}", finding.message);
             }
         }
@@ -166,7 +182,10 @@ fn a_life_is_sufficient_or_not_and_its_oddities_are_told() {
     let token = published(None);
     assert_eq!(lifetime(&token, &promise(60)).reason, "Sufficient");
     let short = lifetime(&token, &promise(3600));
-    assert_eq!((short.truth, short.reason.as_str()), (Truth::False, "LifetimeTooShort"));
+    assert_eq!(
+        (short.truth, short.reason.as_str()),
+        (Truth::False, "LifetimeTooShort")
+    );
     let odd = TokenStatus {
         remark: Some(TokenRemark {
             reason: "ClockSkew".into(),
@@ -179,7 +198,11 @@ fn a_life_is_sufficient_or_not_and_its_oddities_are_told() {
         (found.truth, found.reason.as_str(), found.message.as_str()),
         (Truth::True, "ClockSkew", "the clocks differ")
     );
-    assert_eq!(lifetime(&odd, &promise(3600)).reason, "LifetimeTooShort", "the worse is told");
+    assert_eq!(
+        lifetime(&odd, &promise(3600)).reason,
+        "LifetimeTooShort",
+        "the worse is told"
+    );
 }
 
 #[test]
@@ -195,7 +218,11 @@ fn a_shared_provider_may_limit_scopes() {
         (&["a"], Some(&[][..]), Some("ScopeNotAllowed")),
     ] {
         let found = scopes_not_allowed(&settings(asked), allowed);
-        assert_eq!(found.as_ref().map(|trouble| trouble.reason), reason, "{asked:?} {allowed:?}");
+        assert_eq!(
+            found.as_ref().map(|trouble| trouble.reason),
+            reason,
+            "{asked:?} {allowed:?}"
+        );
         assert!(found.is_none_or(|trouble| !trouble.passes));
     }
 }

@@ -46,11 +46,21 @@ fn each_request_by_annotation_is_fulfilled_once_and_comes_first() {
         (&refresh, None, "other", Some(Why::RefreshRequested)),
         (&refresh, Some(&refresh), "digest", None),
         (&refresh, Some(&refresh), "other", Some(Why::RequestChanged)),
-        (&refresh, Some(&asks(Some("b"), None, None)), "digest", Some(Why::RefreshRequested)),
+        (
+            &refresh,
+            Some(&asks(Some("b"), None, None)),
+            "digest",
+            Some(Why::RefreshRequested),
+        ),
         (&revoke, None, "digest", Some(Why::RevocationRequested)),
         (&revoke, Some(&revoke), "digest", None),
         (&revoke, Some(&asks(None, None, Some("a"))), "digest", None),
-        (&revoke, Some(&asks(None, None, Some("b"))), "digest", Some(Why::RevocationRequested)),
+        (
+            &revoke,
+            Some(&asks(None, None, Some("b"))),
+            "digest",
+            Some(Why::RevocationRequested),
+        ),
         (&both, None, "digest", Some(Why::RevocationRequested)),
         (&both, Some(&refresh), "other", Some(Why::RevocationRequested)),
     ] {
@@ -70,7 +80,9 @@ fn each_request_by_annotation_is_fulfilled_once_and_comes_first() {
             Need::Yes(why) => why,
             Need::No(_) => panic!("nothing is published"),
         };
-        let expected = expected.filter(|why| why.needs_new()).unwrap_or(Why::NonePublished);
+        let expected = expected
+            .filter(|why| why.needs_new())
+            .unwrap_or(Why::NonePublished);
         assert_eq!(without, expected, "{asked:?} {done:?}");
     }
 }
@@ -85,7 +97,10 @@ fn an_empty_annotation_asks_for_nothing() {
         .into()
     };
     assert_eq!(requests(&annotations("")), asks(None, None, None));
-    assert_eq!(requests(&annotations("now")), asks(Some("now"), Some("now"), None));
+    assert_eq!(
+        requests(&annotations("now")),
+        asks(Some("now"), Some("now"), None)
+    );
     assert_eq!(requests(&BTreeMap::new()), asks(None, None, None));
 }
 
@@ -99,7 +114,11 @@ fn what_ends_soonest_is_the_most_urgent_after_what_was_never_published() {
         Urgency::Whenever,
     ];
     assert!(urgencies.is_sorted());
-    assert_eq!(urgency(Some(&token), at(3600)), Urgency::NeverSynced, "expired is as good as none");
+    assert_eq!(
+        urgency(Some(&token), at(3600)),
+        Urgency::NeverSynced,
+        "expired is as good as none"
+    );
 }
 
 fn settings(scopes: &[&str], resources: &[&str], audience: Option<&str>) -> TokenSettings {

@@ -157,7 +157,10 @@ async fn a_token_comes_with_all_that_is_recorded_of_it() {
         ..answer("token-1", 3600)
     })]);
     let settings = settings(None);
-    let got = TokenService::default().obtain(&ask(&server, &settings, "uid-1")).await.unwrap();
+    let got = TokenService::default()
+        .obtain(&ask(&server, &settings, "uid-1"))
+        .await
+        .unwrap();
     assert!(got.asked);
     assert_eq!(token_of(&got), "token-1");
     let status = &got.obtained.status;
@@ -167,7 +170,10 @@ async fn a_token_comes_with_all_that_is_recorded_of_it() {
     );
     assert!(status.refresh_at.0 > status.issued_at.0 && status.refresh_at.0 < status.expires_at.0);
     assert_eq!(status.scope.as_deref(), Some("orders:read"));
-    assert_eq!((status.token_type.as_str(), status.request_digest.as_str()), ("Bearer", "digest"));
+    assert_eq!(
+        (status.token_type.as_str(), status.request_digest.as_str()),
+        ("Bearer", "digest")
+    );
     assert!(!status.fingerprint.contains("token-1"));
     let request = &server.requests()[0];
     assert_eq!(request.scopes, ["orders:read"]);
@@ -230,7 +236,10 @@ async fn those_who_come_together_share_one_call() {
 async fn a_failed_call_is_not_shared_and_leaves_nothing() {
     let server = FakeServer::answers([Err(error(ErrorKind::Unavailable, None))]);
     let (service, settings) = (TokenService::default(), settings(None));
-    let trouble = service.obtain(&ask(&server, &settings, "uid-1")).await.unwrap_err();
+    let trouble = service
+        .obtain(&ask(&server, &settings, "uid-1"))
+        .await
+        .unwrap_err();
     assert!(trouble.passes && trouble.concerns_provider);
     let got = service.obtain(&ask(&server, &settings, "uid-1")).await.unwrap();
     assert_eq!(token_of(&got), "token-2");
@@ -248,7 +257,13 @@ async fn a_lost_secret_is_served_without_a_call() {
     assert_eq!(server.requests().len(), 1);
 
     service.forget("uid-1");
-    assert!(service.obtain(&ask(&server, &settings, "uid-1")).await.unwrap().asked);
+    assert!(
+        service
+            .obtain(&ask(&server, &settings, "uid-1"))
+            .await
+            .unwrap()
+            .asked
+    );
 }
 
 #[tokio::test]
@@ -258,9 +273,27 @@ async fn a_kept_token_does_not_serve_who_needs_another() {
     let usual = ask(&server, &settings, "uid-1");
     service.obtain(&usual).await.unwrap();
     for (says, ask) in [
-        ("a refresh on demand", Ask { why: Why::RefreshRequested, ..usual }),
-        ("a revocation", Ask { why: Why::RevocationRequested, ..usual }),
-        ("another request", Ask { request_digest: "other", ..usual }),
+        (
+            "a refresh on demand",
+            Ask {
+                why: Why::RefreshRequested,
+                ..usual
+            },
+        ),
+        (
+            "a revocation",
+            Ask {
+                why: Why::RevocationRequested,
+                ..usual
+            },
+        ),
+        (
+            "another request",
+            Ask {
+                request_digest: "other",
+                ..usual
+            },
+        ),
         ("another resource", ask(&server, &settings, "uid-2")),
     ] {
         assert!(service.obtain(&ask).await.unwrap().asked, "{says}");
@@ -280,7 +313,10 @@ async fn a_refresh_token_is_used_once_and_the_next_one_handed_back() {
     assert_eq!(got.refresh_token.unwrap().expose_secret(), "next");
     let requests = server.requests();
     assert_eq!(requests.len(), 1);
-    assert_eq!(requests[0].refresh_token.as_ref().unwrap().expose_secret(), "used");
+    assert_eq!(
+        requests[0].refresh_token.as_ref().unwrap().expose_secret(),
+        "used"
+    );
 }
 
 #[tokio::test]
@@ -324,7 +360,11 @@ async fn other_failures_of_a_refresh_are_not_doubled() {
     for (kind, code, reason) in [
         (ErrorKind::Unavailable, None, "Unavailable"),
         (ErrorKind::Throttled { retry_after: None }, None, "Throttled"),
-        (ErrorKind::Unauthorized, Some(OAuthErrorCode::InvalidClient), "InvalidClient"),
+        (
+            ErrorKind::Unauthorized,
+            Some(OAuthErrorCode::InvalidClient),
+            "InvalidClient",
+        ),
     ] {
         let server = FakeServer::answers([Err(error(kind, code))]);
         let (service, settings) = (TokenService::default(), settings(None));
@@ -339,7 +379,10 @@ async fn other_failures_of_a_refresh_are_not_doubled() {
     // Without a refresh token there is nothing to fall back from.
     let server = FakeServer::answers([Err(error(ErrorKind::Unknown, None))]);
     let settings = settings(None);
-    let trouble = TokenService::default().obtain(&ask(&server, &settings, "uid-1")).await.unwrap_err();
+    let trouble = TokenService::default()
+        .obtain(&ask(&server, &settings, "uid-1"))
+        .await
+        .unwrap_err();
     assert_eq!(trouble.reason, "OutcomeUnknown");
     assert_eq!(server.requests().len(), 1);
 }
@@ -370,12 +413,18 @@ async fn a_token_is_tried_in_the_way_that_is_wanted_or_offered() {
             ..FakeServer::new()
         };
         let settings = verification(method, url);
-        TokenService::default().obtain(&ask(&server, &settings, "uid-1")).await.unwrap();
+        TokenService::default()
+            .obtain(&ask(&server, &settings, "uid-1"))
+            .await
+            .unwrap();
         assert_eq!(server.tried(), [expected], "{method:?} {url:?} {offered}");
     }
     let server = FakeServer::new();
     let settings = settings(None);
-    TokenService::default().obtain(&ask(&server, &settings, "uid-1")).await.unwrap();
+    TokenService::default()
+        .obtain(&ask(&server, &settings, "uid-1"))
+        .await
+        .unwrap();
     assert!(server.tried().is_empty(), "nobody wants it tried");
 }
 
@@ -392,15 +441,38 @@ async fn a_token_that_is_refused_or_cannot_be_tried_is_not_published() {
         None,
     ));
     for (verdict, reason, passes, sentence) in [
-        (inactive, "TokenRefused", false, "so it is not published: active is false"),
-        (unknown, "VerificationFailed", true, "could not be tried, so it is not published"),
-        (not_offered, "VerificationFailed", false, "could not be tried, so it is not published"),
+        (
+            inactive,
+            "TokenRefused",
+            false,
+            "so it is not published: active is false",
+        ),
+        (
+            unknown,
+            "VerificationFailed",
+            true,
+            "could not be tried, so it is not published",
+        ),
+        (
+            not_offered,
+            "VerificationFailed",
+            false,
+            "could not be tried, so it is not published",
+        ),
     ] {
         let server = FakeServer::says_of_tokens(verdict);
         let settings = verification(Some(VerificationMethod::Introspection), None);
         let service = TokenService::default();
-        let trouble = service.obtain(&ask(&server, &settings, "uid-1")).await.unwrap_err();
-        assert_eq!((trouble.reason, trouble.passes), (reason, passes), "{}", trouble.message);
+        let trouble = service
+            .obtain(&ask(&server, &settings, "uid-1"))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (trouble.reason, trouble.passes),
+            (reason, passes),
+            "{}",
+            trouble.message
+        );
         assert!(trouble.message.contains(sentence), "{}", trouble.message);
 
         // What was not accepted is not kept either.
@@ -415,7 +487,10 @@ async fn a_probe_without_an_address_is_the_specs_fault() {
     for url in [None, Some("no address")] {
         let server = FakeServer::new();
         let settings = verification(Some(VerificationMethod::Probe), url);
-        let trouble = TokenService::default().obtain(&ask(&server, &settings, "uid-1")).await.unwrap_err();
+        let trouble = TokenService::default()
+            .obtain(&ask(&server, &settings, "uid-1"))
+            .await
+            .unwrap_err();
         assert_eq!(trouble.reason, "InvalidProbeUrl");
         assert!(trouble.message.contains("verification.probeUrl"));
         assert!(server.tried().is_empty());
@@ -446,7 +521,13 @@ async fn tokens_that_have_ended_are_not_kept_for_ever() {
 async fn nothing_that_is_kept_shows_a_token() {
     let server = FakeServer::answers([Ok(with_refresh_token("token-secret", "refresh-secret"))]);
     let settings = settings(None);
-    let got = TokenService::default().obtain(&ask(&server, &settings, "uid-1")).await.unwrap();
+    let got = TokenService::default()
+        .obtain(&ask(&server, &settings, "uid-1"))
+        .await
+        .unwrap();
     let shown = format!("{got:?}");
-    assert!(!shown.contains("token-secret") && !shown.contains("refresh-secret"), "{shown}");
+    assert!(
+        !shown.contains("token-secret") && !shown.contains("refresh-secret"),
+        "{shown}"
+    );
 }
