@@ -92,6 +92,10 @@ pub const CLIENT_READY: &str = "ClientReady";
         "!has(self.secret.keys) || !(has(self.secret.keys.clientId) || has(self.secret.keys.apiKey) || has(self.secret.keys.applicationId) || has(self.secret.keys.organizationId) || has(self.secret.keys.apiUrl))",
         "spec.secret.keys: the Secret of an AccessToken holds accessToken, tokenType, expiresAt, scope and previousAccessToken only",
     ),
+    validation = rule(
+        "!has(self.client.providerAccount) || ((!has(self.scopes) || self.scopes.size() == 0) && !has(self.audience) && (!has(self.resources) || self.resources.size() == 0))",
+        "spec.scopes, spec.audience and spec.resources have no meaning with client.providerAccount: the account's token opens what the account may do. Remove them",
+    ),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AccessTokenSpec {

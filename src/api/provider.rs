@@ -178,7 +178,10 @@ pub struct ClusterIdentityProviderSpec {
     /// The scopes that those namespaces may ask for. Then a resource has to name the scopes it wants. When absent,
     /// they may ask for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 256), inner(length(min = 1, max = 256)))]
+    #[schemars(
+        length(max = 256),
+        inner(length(min = 1, max = 256), regex(pattern = r"^[!#-\[\]-~]+$"))
+    )]
     pub allowed_scopes: Option<Vec<String>>,
 
     /// How gently the identity API is called.

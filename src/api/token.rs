@@ -163,4 +163,8 @@ pub struct FulfilledRequests {
     /// Value of the annotation for a revocation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoke: Option<String>,
+    /// Value of the annotation for a revocation that is half done: the token is replaced, and the earlier one still
+    /// has to be revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoking: Option<String>,
 }

@@ -1,5 +1,8 @@
 //! A Secret that is written for a resource: what it should look like, and what is found.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
@@ -171,18 +174,16 @@ pub fn build(
     };
     annotate(FORM_ANNOTATION, Some(form(template)));
     annotate(CONTENT_KEYS_ANNOTATION, Some(names.join(",")));
+    let token = token.and_then(|token| serde_json::to_string(token).ok());
     annotate(
         CONTENT_DIGEST_ANNOTATION,
-        secret_content::digest(&owner.uid, &data, &names),
+        content_digest(owner, &data, &names, token.as_deref()),
     );
     annotate(
         APPLICATION_DIGEST_ANNOTATION,
         secret_content::application_digest(&owner.uid, content),
     );
-    annotate(
-        TOKEN_ANNOTATION,
-        token.and_then(|token| serde_json::to_string(token).ok()),
-    );
+    annotate(TOKEN_ANNOTATION, token);
     Ok(Secret {
         metadata: ObjectMeta {
             name: Some(template.name.clone()),
@@ -377,7 +378,9 @@ fn as_written(live: &Secret, owner: &Owner, template: &SecretTemplate) -> bool {
     ) else {
         return false;
     };
-    secret_content::digest(&owner.uid, data, names.split(',')).as_ref() == Some(expected)
+    let names: Vec<&str> = names.split(',').collect();
+    let token = annotation(TOKEN_ANNOTATION).map(String::as_str);
+    content_digest(owner, data, &names, token).as_ref() == Some(expected)
         && live.type_.as_deref() == Some(type_name(template))
         && contains(live.labels(), &labels(template))
         && contains(live.annotations(), &annotations(owner, template))
@@ -385,6 +388,24 @@ fn as_written(live: &Secret, owner: &Owner, template: &SecretTemplate) -> bool {
             .owner_references()
             .iter()
             .any(|reference| reference.uid == owner.uid)
+}
+
+/// A digest of the content and of what is recorded of the token in it: schedules follow from the record, so a change of
+/// it must not go unnoticed either.
+fn content_digest(
+    owner: &Owner,
+    data: &BTreeMap<String, ByteString>,
+    names: &[&str],
+    token: Option<&str>,
+) -> Option<String> {
+    // No key of a Secret has a slash, so that this entry cannot be mistaken for one.
+    let record = token.map(|token| (TOKEN_ANNOTATION, ByteString(token.as_bytes().to_vec())));
+    let Some((name, record)) = record else {
+        return secret_content::digest(&owner.uid, data, names);
+    };
+    let mut entries = data.clone();
+    entries.insert(name.to_owned(), record);
+    secret_content::digest(&owner.uid, &entries, names.iter().copied().chain([name]))
 }
 
 fn contains(present: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {

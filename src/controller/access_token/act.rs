@@ -199,7 +199,7 @@ impl AccessTokens {
         let Some(obtained) = obtained else {
             return Ok(Evidence::TokenLost);
         };
-        let replaced = held.replaced_by(&obtained);
+        let replaced = held.replaced_by(&obtained, observed.published());
         if let Some(replaced) = &replaced
             && observed.learned.why == Some(Why::RevocationRequested)
         {
@@ -208,7 +208,8 @@ impl AccessTokens {
                 .keep_for_revocation(replaced)
                 .await?;
         }
-        let content = obtained.add_to(Content::default(), held.previous(&obtained, template));
+        let previous = held.previous(&obtained, observed.published(), template);
+        let content = obtained.add_to(Content::default(), previous);
         let layout = pass.layout();
         let wanted =
             match owned_secret::build(&pass.owner, template, &content, &layout, Some(&obtained.status)) {
@@ -242,7 +243,7 @@ impl AccessTokens {
 
     async fn revoke_replaced(&self, pass: &Pass) -> Result<Evidence, ReconcileError> {
         let companion = Companion::new(self.secrets(pass), &pass.owner);
-        let tokens = companion.for_revocation().await?;
+        let tokens = access(companion.for_revocation().await?);
         let outcome = self.revoke(pass, &tokens).await?;
         match outcome {
             Ok(()) => {
@@ -260,8 +261,18 @@ impl AccessTokens {
 
     async fn revoke_published(&self, pass: &Pass) -> Result<Evidence, ReconcileError> {
         let companion = Companion::new(self.secrets(pass), &pass.owner);
-        let mut tokens = companion.for_revocation().await?;
-        tokens.extend(self.held(pass).await?.value(Member::AccessToken));
+        let held = self.held(pass).await?;
+        let published = pass.observed.published().and_then(|token| held.token(token));
+        let mut tokens = access(companion.for_revocation().await?);
+        tokens.extend(access(published.map(|published| published.access_token)));
+        tokens.extend(access(held.value(Member::PreviousAccessToken)));
+        // Whoever had the refresh token could get another.
+        tokens.extend(
+            companion
+                .refresh_token()
+                .await?
+                .map(|token| (token, TokenKind::Refresh)),
+        );
         Ok(match self.revoke(pass, &tokens).await? {
             Ok(()) => Evidence::Revoked(Ok(())),
             Err(trouble) if trouble.passes => Evidence::Failed(trouble),
@@ -278,8 +289,11 @@ impl AccessTokens {
     async fn revoke(
         &self,
         pass: &Pass,
-        tokens: &[SecretString],
+        tokens: &[(SecretString, TokenKind)],
     ) -> Result<Result<(), Trouble>, ReconcileError> {
+        if tokens.is_empty() {
+            return Ok(Ok(()));
+        }
         let Connected {
             tokens: server,
             client,
@@ -294,8 +308,8 @@ impl AccessTokens {
                 "tokens are shared here, and other resources may use the same one".to_owned(),
             )));
         }
-        for token in tokens {
-            if let Err(error) = api.revoke(token, TokenKind::Access).await {
+        for (token, kind) in tokens {
+            if let Err(error) = api.revoke(token, *kind).await {
                 return Ok(Err(Trouble::of(&error, &pass.observed.spec.token)));
             }
             tracing::info!("a token was revoked");
@@ -311,6 +325,11 @@ impl AccessTokens {
             .publish(&about, EventType::Warning, "TokenNotRevoked", "Revoke", &message)
             .await;
     }
+}
+
+fn access(tokens: impl IntoIterator<Item = SecretString>) -> Vec<(SecretString, TokenKind)> {
+    let tokens = tokens.into_iter();
+    tokens.map(|token| (token, TokenKind::Access)).collect()
 }
 
 impl Pass {

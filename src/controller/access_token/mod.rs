@@ -10,6 +10,11 @@ pub mod plan;
 mod report;
 pub mod state;
 
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

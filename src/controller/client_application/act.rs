@@ -183,7 +183,7 @@ impl ClientApplications {
         let mut content = credentials.content();
         let mut secrets = vec![&credentials.api_key];
         if let Some(token) = &token {
-            content = token.add_to(content, held.previous(token, template));
+            content = token.add_to(content, held.previous(token, observed.secret.token(), template));
             secrets.push(&token.access_token);
         }
         let status = token.as_ref().map(|token| &token.status);

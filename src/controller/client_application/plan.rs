@@ -133,7 +133,12 @@ fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
         });
     }
     if let Some(failure) = &observed.failure {
-        return Next::Halt(failed(observed, failure, policy));
+        let halted = Next::Halt(failed(observed, failure, policy));
+        // What the account may not do, or cannot do now, is no reason to let the application's token end.
+        return match failure.error.kind {
+            ErrorKind::Throttled { .. } => halted,
+            _ => token_step(observed, policy, now).map_or(halted, Next::Do),
+        };
     }
     if let Some(halt) = claim_refused(observed, policy) {
         return Next::Halt(halt);

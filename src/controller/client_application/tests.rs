@@ -24,7 +24,7 @@ use crate::identity::{
     Application, ApplicationMetadata, BrakeReason, CallError, ErrorKind, INVALID_APPLICATION_ID, KeyVerdict,
 };
 
-const POLICY: Policy = Policy {
+pub(super) const POLICY: Policy = Policy {
     drift_interval: Duration::from_secs(3600),
     creation_settle_time: Duration::from_secs(60),
     creation_deadline: Duration::from_secs(40),
@@ -44,7 +44,7 @@ const POLICY: Policy = Policy {
     },
 };
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
 }
 
@@ -56,7 +56,7 @@ fn usable(allows_adoption: bool) -> ProviderView {
     })
 }
 
-fn new_resource(spec: Value) -> Observed {
+pub(super) fn new_resource(spec: Value) -> Observed {
     let mut whole = json!({
         "providerRef": {"kind": "ClusterIdentityProvider", "name": "didit"},
         "secret": {"name": "payments-didit"},
@@ -89,7 +89,7 @@ fn new_resource(spec: Value) -> Observed {
     }
 }
 
-fn ours(content: SecretContent) -> SecretView {
+pub(super) fn ours(content: SecretContent) -> SecretView {
     let observed = new_resource(json!({}));
     let provider = observed.provider.usable().unwrap();
     let digest = desired::application_digest(&observed.resource, provider, &record(None));
@@ -109,7 +109,7 @@ fn ours(content: SecretContent) -> SecretView {
     }
 }
 
-fn provisioned() -> Observed {
+pub(super) fn provisioned() -> Observed {
     let mut observed = new_resource(json!({}));
     observed.status.application_id = Some("app-1".into());
     observed.status.client_id = Some("client-1".into());
@@ -118,7 +118,7 @@ fn provisioned() -> Observed {
     observed
 }
 
-fn record(description: Option<&str>) -> Application {
+pub(super) fn record(description: Option<&str>) -> Application {
     Application {
         id: "app-1".into(),
         client_id: "client-1".into(),
@@ -130,7 +130,7 @@ fn record(description: Option<&str>) -> Application {
     }
 }
 
-fn failing(mut observed: Observed, kind: ErrorKind) -> Observed {
+pub(super) fn failing(mut observed: Observed, kind: ErrorKind) -> Observed {
     let error = CallError {
         operation: "getApplication",
         kind,
@@ -144,7 +144,7 @@ fn failing(mut observed: Observed, kind: ErrorKind) -> Observed {
 }
 
 #[track_caller]
-fn says(observed: &Observed, type_: &str, status: &str, reason: &str, sentence: &str) -> Plan {
+pub(super) fn says(observed: &Observed, type_: &str, status: &str, reason: &str, sentence: &str) -> Plan {
     let planned = plan(observed, &POLICY, now());
     let condition = conditions::find(&planned.status.conditions, type_).unwrap();
     assert_eq!(
@@ -168,7 +168,7 @@ fn says(observed: &Observed, type_: &str, status: &str, reason: &str, sentence: 
 }
 
 #[track_caller]
-fn ready(planned: &Plan, expected: &str) {
+pub(super) fn ready(planned: &Plan, expected: &str) {
     assert_eq!(
         conditions::find(&planned.status.conditions, "Ready")
             .unwrap()
@@ -642,7 +642,7 @@ fn a_key_that_changed_at_the_identity_api_is_written() {
     ));
 }
 
-fn with_accepted_key() -> Observed {
+pub(super) fn with_accepted_key() -> Observed {
     let mut observed = provisioned();
     observed.learned.application = Some(record(Some(&observed.resource.mark().to_string())));
     observed.learned.verdict = Some(Ok(KeyVerdict::Accepted));
