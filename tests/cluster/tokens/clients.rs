@@ -20,11 +20,16 @@ async fn a_wrong_client_secret_is_tried_once_and_the_right_one_heals_it() {
         .until::<AccessToken>("reports", ("TokenFresh", "False", "InvalidClient"))
         .await;
     assert!(
-        said.message.contains("Correct the client's Secret. Trying again at "),
+        said.message
+            .contains("Correct the client's Secret. Trying again at "),
         "{}",
         said.message
     );
-    assert!(said.message.ends_with("No token is published yet"), "{}", said.message);
+    assert!(
+        said.message.ends_with("No token is published yet"),
+        "{}",
+        said.message
+    );
     stage
         .world
         .until::<AccessToken>("reports", ("Ready", "False", "InvalidClient"))
@@ -60,7 +65,11 @@ async fn a_client_secret_that_is_missing_costs_no_call_and_is_found_when_it_come
         .world
         .until::<AccessToken>("reports", ("ClientReady", "False", "ClientSecretNotFound"))
         .await;
-    assert!(said.message.contains("kubectl create secret generic"), "{}", said.message);
+    assert!(
+        said.message.contains("kubectl create secret generic"),
+        "{}",
+        said.message
+    );
     assert_eq!(stage.world.sandbox.calls(), []);
     stage.apply_client(&stage.client_secret).await;
     stage.until_published("reports").await;
@@ -79,10 +88,7 @@ async fn a_token_for_a_client_application_uses_its_key() {
         .await;
     assert_eq!(stage.calls(), 0);
 
-    stage
-        .world
-        .apply(client_application("payments", json!({})))
-        .await;
+    stage.world.apply(client_application("payments", json!({}))).await;
     let token = stage.until_published("reports").await;
     let made = stage.world.application("payments").await.status.unwrap();
     let client_id = made.client_id.unwrap();
@@ -102,10 +108,7 @@ async fn the_tokens_of_an_account_cost_one_login_whoever_wants_them() {
     for name in ["one", "two"] {
         stage.world.apply(of_didit(name, account())).await;
     }
-    stage
-        .world
-        .apply(client_application("payments", json!({})))
-        .await;
+    stage.world.apply(client_application("payments", json!({}))).await;
     for name in ["one", "two"] {
         let token = stage.until_published(name).await;
         assert_eq!(token.status.unwrap().client_id.as_deref(), Some(EMAIL));
@@ -174,10 +177,7 @@ async fn a_client_application_of_another_provider_is_refused() {
     let stage = Stage::with_server("differs", LONG).await;
     let _operator = stage.operator();
     stage.apply_didit(PASSWORD).await;
-    stage
-        .world
-        .apply(client_application("payments", json!({})))
-        .await;
+    stage.world.apply(client_application("payments", json!({}))).await;
     stage.world.until_published("payments").await;
     stage.world.apply(access_token("reports", application())).await;
     stage

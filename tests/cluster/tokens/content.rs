@@ -49,7 +49,10 @@ async fn a_resource_becomes_a_secret_with_a_token_that_works() {
         .kubectl(&["get", "atok", "reports", "--no-headers"], "")
         .await;
     let columns: Vec<_> = shown.split_whitespace().take(6).collect();
-    let (expires, refresh) = (recorded.expires_at.0.to_string(), recorded.refresh_at.0.to_string());
+    let (expires, refresh) = (
+        recorded.expires_at.0.to_string(),
+        recorded.refresh_at.0.to_string(),
+    );
     assert_eq!(
         columns,
         ["reports", "True", "Published", "server", &*expires, &*refresh]
@@ -124,7 +127,10 @@ async fn another_form_of_the_secret_needs_no_other_token() {
     let token = stage.published("reports").await;
     let template = |fields: Value| {
         let mut secret = json!({"name": secret_of("reports")});
-        secret.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        secret
+            .as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
         access_token("reports", json!({"secret": secret}))
     };
     for (fields, key) in [
@@ -138,21 +144,25 @@ async fn another_form_of_the_secret_needs_no_other_token() {
         operator.start_again();
         stage
             .world
-            .until_secret(&secret_of("reports"), "has the token in its new place", |secret| {
-                entries(secret).get(key) == Some(&token)
-            })
+            .until_secret(
+                &secret_of("reports"),
+                "has the token in its new place",
+                |secret| entries(secret).get(key) == Some(&token),
+            )
             .await;
         stage.until_published("reports").await;
     }
-    // Another name is another Secret; the earlier one goes.
+    assert_eq!(stage.calls(), 1);
+
+    // Another name is another Secret, with a token of its own; the earlier one goes.
     stage
         .world
         .apply(access_token("reports", json!({"secret": {"name": "other"}})))
         .await;
     stage
         .world
-        .until_secret("other", "has the token", |secret| held(secret) == token)
+        .until_secret("other", "has a token", |secret| !held(secret).is_empty())
         .await;
     stage.world.until_gone::<Secret>(&secret_of("reports")).await;
-    assert_eq!(stage.calls(), 1);
+    assert_eq!(stage.calls(), 2);
 }

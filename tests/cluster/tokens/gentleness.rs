@@ -32,7 +32,10 @@ async fn a_pause_that_the_server_asks_for_is_everybodys() {
         .until::<AccessToken>("one", ("TokenFresh", "False", "Throttled"))
         .await;
     stage.world.apply(access_token("two", json!({}))).await;
-    let paused = format!("keywright_provider_paused_until_timestamp_seconds{{{}}}", labels(&stage));
+    let paused = format!(
+        "keywright_provider_paused_until_timestamp_seconds{{{}}}",
+        labels(&stage)
+    );
     assert!(operator.metric(&paused).await.unwrap() > 0.0);
 
     for name in ["one", "two"] {
@@ -42,7 +45,10 @@ async fn a_pause_that_the_server_asks_for_is_everybodys() {
     assert_eq!(calls.len(), 3, "{calls:#?}");
     let waited = calls[1].at.duration_since(calls[0].at);
     // The operator counts from when the answer was there.
-    assert!(waited >= SignedDuration::try_from(Duration::from_secs(PAUSE)).unwrap(), "{waited:?}");
+    assert!(
+        waited >= SignedDuration::try_from(Duration::from_secs(PAUSE)).unwrap(),
+        "{waited:?}"
+    );
 }
 
 #[tokio::test]
@@ -97,17 +103,29 @@ async fn metrics_tell_when_tokens_end_and_how_the_server_is_treated() {
     let recorded = stage.recorded("reports").await;
     let namespace = &stage.world.namespace;
     let of_token = format!(r#"kind="AccessToken",namespace="{namespace}",name="reports""#);
-    for (name, time) in [("expiry", recorded.expires_at.0), ("refresh", recorded.refresh_at.0)] {
+    for (name, time) in [
+        ("expiry", recorded.expires_at.0),
+        ("refresh", recorded.refresh_at.0),
+    ] {
         let series = format!("keywright_credential_{name}_timestamp_seconds{{{of_token}}}");
         shows(&operator, &series, time.as_second() as f64).await;
     }
     let of_provider = labels(&stage);
     for (series, value) in [
-        (r#"keywright_refreshes_overdue{kind="AccessToken"}"#.to_owned(), 0.0),
+        (
+            r#"keywright_refreshes_overdue{kind="AccessToken"}"#.to_owned(),
+            0.0,
+        ),
         (format!("keywright_breaker_state{{{of_provider}}}"), 0.0),
         (format!("keywright_budget_queue{{{of_provider}}}"), 0.0),
-        (format!("keywright_budget_wait_seconds_count{{{of_provider}}}"), 1.0),
-        (r#"keywright_secret_writes_total{controller="access_token"}"#.to_owned(), 1.0),
+        (
+            format!("keywright_budget_wait_seconds_count{{{of_provider}}}"),
+            1.0,
+        ),
+        (
+            r#"keywright_secret_writes_total{controller="access_token"}"#.to_owned(),
+            1.0,
+        ),
         (
             r#"keywright_identity_calls_total{provider_type="oauth2",operation="requestToken",outcome="ok"}"#
                 .to_owned(),

@@ -19,10 +19,7 @@ async fn one_write_holds_the_credentials_and_a_token_of_the_new_client() {
     let _operator = stage.operator();
     stage.apply_didit(PASSWORD).await;
     let spec = json!({"accessToken": {}});
-    stage
-        .world
-        .apply(client_application("payments", spec))
-        .await;
+    stage.world.apply(client_application("payments", spec)).await;
     let resource = stage.world.until_published("payments").await;
     stage
         .world
@@ -51,10 +48,7 @@ async fn one_write_holds_the_credentials_and_a_token_of_the_new_client() {
     assert_eq!(stage.calls(), 1);
 
     // Without the token it is taken out again; the credentials stay.
-    stage
-        .world
-        .apply(client_application("payments", json!({})))
-        .await;
+    stage.world.apply(client_application("payments", json!({}))).await;
     let without = stage
         .world
         .until_secret(SECRET, "holds no token", |secret| held(secret).is_empty())
@@ -71,10 +65,7 @@ async fn tokens_go_on_while_the_password_of_the_account_is_wrong() {
     let mut operator = stage.operator();
     stage.apply_didit(PASSWORD).await;
     let spec = json!({"accessToken": {"minimumRemaining": "4s"}});
-    stage
-        .world
-        .apply(client_application("payments", spec))
-        .await;
+    stage.world.apply(client_application("payments", spec)).await;
     stage.world.until_published("payments").await;
     stage
         .world
@@ -102,10 +93,7 @@ async fn tokens_go_on_while_the_password_of_the_account_is_wrong() {
         .condition::<ClientApplication>("payments", "Ready")
         .await;
     assert_eq!(ready.status, "True", "{}", ready.message);
-    assert_eq!(
-        credentials(&stage.world.secret(SECRET).await.unwrap()),
-        key
-    );
+    assert_eq!(credentials(&stage.world.secret(SECRET).await.unwrap()), key);
     // The right password, and then the wrong one once.
     assert_eq!(stage.world.sandbox.count(Operation::Login), 2);
 }
@@ -116,10 +104,7 @@ async fn an_edited_secret_is_mended_without_a_new_token() {
     let _operator = stage.operator();
     stage.apply_didit(PASSWORD).await;
     let spec = json!({"accessToken": {}});
-    stage
-        .world
-        .apply(client_application("payments", spec))
-        .await;
+    stage.world.apply(client_application("payments", spec)).await;
     stage.world.until_published("payments").await;
     let whole = stage
         .world

@@ -111,10 +111,7 @@ async fn of_two_kinds_that_claim_one_secret_the_younger_is_refused() {
 
     // It takes over what the older one gives up, and the older one does not get it back.
     let elsewhere = json!({"secret": {"name": "elsewhere"}});
-    stage
-        .world
-        .apply(client_application("payments", elsewhere))
-        .await;
+    stage.world.apply(client_application("payments", elsewhere)).await;
     stage.until_published("reports").await;
     stage
         .world

@@ -54,7 +54,10 @@ impl Reader {
     /// # Panics
     /// When the Secret could not be read at some time.
     pub(super) fn all(&self) -> Vec<Reading> {
-        assert!(!self.reading.is_finished(), "the Secret was missing or incomplete");
+        assert!(
+            !self.reading.is_finished(),
+            "the Secret was missing or incomplete"
+        );
         self.read.lock().unwrap().clone()
     }
 

@@ -12,7 +12,10 @@ const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 #[tokio::test]
 async fn five_that_share_cost_one_call_and_are_refreshed_together() {
     let stage = Stage::with_server("shared", SHORT).await;
-    stage.world.apply(stage.server(json!({"shareTokens": true}))).await;
+    stage
+        .world
+        .apply(stage.server(json!({"shareTokens": true})))
+        .await;
     let _operator = stage.operator();
     for name in NAMES {
         stage
@@ -49,11 +52,16 @@ async fn five_that_do_not_share_have_five_tokens() {
 #[tokio::test]
 async fn only_the_same_request_is_shared() {
     let stage = Stage::with_server("same", LONG).await;
-    stage.world.apply(stage.server(json!({"shareTokens": true}))).await;
+    stage
+        .world
+        .apply(stage.server(json!({"shareTokens": true})))
+        .await;
     let _operator = stage.operator();
     assert_eq!(different(&stage).await, 1);
     assert_eq!(stage.calls(), 1);
-    stage.publish("other", json!({"audience": "https://api.corp.example.net"})).await;
+    stage
+        .publish("other", json!({"audience": "https://api.corp.example.net"}))
+        .await;
     assert_ne!(stage.published("other").await, stage.published("a").await);
     assert_eq!(stage.calls(), 2);
 }

@@ -29,7 +29,11 @@ async fn a_token_that_is_refused_is_not_published_and_the_last_good_one_stays() 
         .world
         .until::<AccessToken>("reports", ("TokenFresh", "False", "TokenRefused"))
         .await;
-    assert!(said.message.contains("so it is not published"), "{}", said.message);
+    assert!(
+        said.message.contains("so it is not published"),
+        "{}",
+        said.message
+    );
     let ready = stage.world.condition::<AccessToken>("reports", "Ready").await;
     assert_eq!((&*ready.status, &*ready.reason), ("True", "Published"));
     assert_eq!(stage.world.secret(&secret_of("reports")).await.unwrap(), good);
