@@ -105,7 +105,7 @@ pub struct AccessTokenSpec {
     #[serde(flatten)]
     pub token: TokenSettings,
 
-    /// The Secret to write.
+    /// The Secret to write. Its labels and annotations are those that stand here: none are copied from this resource.
     pub secret: SecretTemplate,
 
     /// While true, nothing is called and nothing is written for this resource; what was published stays, and the
