@@ -107,9 +107,15 @@ mod tests {
         let definition = definition::<crate::api::AccessToken>();
         let schema = serde_json::to_value(&definition.spec.versions[0].schema).unwrap();
         let description = |path: &str| {
-            let field = path.split('/').fold(String::new(), |pointer, name| pointer + "/properties/" + name);
+            let field = path
+                .split('/')
+                .fold(String::new(), |pointer, name| pointer + "/properties/" + name);
             let pointer = format!("/openAPIV3Schema{field}/description");
-            schema.pointer(&pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+            schema
+                .pointer(&pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
         };
         for (path, beginning) in [
             ("spec/revocationPolicy", "Whether a token is made worthless"),

@@ -76,7 +76,7 @@ fn the_api_server_accepts_every_example() {
 
     let mut examples = Vec::new();
     files(&root().join("examples"), &mut examples);
-    assert!(examples.len() >= 8, "{examples:?}");
+    assert!(examples.len() >= 13, "{examples:?}");
     let directory = tempfile::tempdir().unwrap();
     let mut refused = Vec::new();
     for (number, path) in examples.iter().enumerate() {
