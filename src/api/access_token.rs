@@ -98,7 +98,7 @@ pub struct AccessTokenSpec {
     /// The identity provider to use. Cannot change.
     pub provider_ref: ProviderReference,
 
-    /// The client that the token is for.
+    /// The client that the token is for: exactly one of `clientApplicationRef`, `secretRef` and `providerAccount`.
     pub client: TokenClient,
 
     /// What is asked of the token.

@@ -41,7 +41,7 @@ pub struct TokenSettings {
     ))]
     pub resources: Vec<String>,
 
-    /// How long a token that a workload reads is valid at the least from then on, for example `10m`: `1m` when absent.
+    /// For how long a token is still valid, at the least, when a workload reads it, for example `10m`: `1m` when absent.
     /// The refresh comes earlier still, by what the kubelet takes to show a new value (`--propagation-budget`), by the
     /// difference of the clocks, and by how long the server takes. Where tokens do not live that long, the condition
     /// `LifetimeSufficient` says so.

@@ -25,7 +25,8 @@ const MARK: &str = "[keywright ";
 
 /// Plays all steps; with `keep`, goes on until it is dropped.
 pub(crate) async fn perform(stage: &mut Stage, screen: &mut Screen, keep: bool) -> Result<(), Failure> {
-    screen.line("Keywright at work: a ClientApplication becomes a Secret with a working API key, and an AccessToken stays fresh.")?;
+    screen
+        .line("Keywright at work: an API key and an access token in Secrets, and what keeps them right.")?;
     find_cluster(stage, screen).await?;
     install_definitions(stage, screen).await?;
     start_sandbox(stage, screen).await?;
@@ -152,7 +153,7 @@ async fn show_resources(stage: &Stage, screen: &mut Screen) -> Result<(), Failur
             .show(screen, &format!("get {kind} -n {NAMESPACE}"))
             .await?;
     }
-    let columns = "custom-columns=TYPE:.type,OBJECT:.involvedObject.name,REASON:.reason,MESSAGE:.message";
+    let columns = "custom-columns=KIND:.involvedObject.kind,REASON:.reason,MESSAGE:.message";
     kubectl
         .show(screen, &format!("get events -n {NAMESPACE} -o {columns}"))
         .await

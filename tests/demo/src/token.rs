@@ -44,7 +44,7 @@ pub(crate) async fn stay_fresh(stage: &Stage, screen: &mut Screen) -> Result<(),
     ))?;
     screen.output(&before.masked())?;
     screen.command(&format!(
-        "curl -s -u \"$CLIENT_ID:$API_KEY\" -d token=\"$ACCESS_TOKEN\" {} | jq '{{active, exp}}'",
+        "curl -s -u \"$CLIENT_ID:$API_KEY\" -d token=\"$ACCESS_TOKEN\" {} | jq -c '{{active, exp}}'",
         stage.sandbox()?.introspection()
     ))?;
     ask(stage, screen, "the token in the Secret", &client, &before, true).await?;
@@ -63,6 +63,7 @@ pub(crate) async fn stay_fresh(stage: &Stage, screen: &mut Screen) -> Result<(),
     kubectl
         .show(screen, &format!("get atok payments -n {NAMESPACE}"))
         .await?;
+    screen.note("The same question again, about three tokens:")?;
     ask(stage, screen, "the new token", &client, &now, true).await?;
     ask(
         stage,
