@@ -110,6 +110,10 @@ pub const KEY_ACCEPTED: &str = "KeyAccepted";
         "spec.secret.type cannot change while spec.secret.name stays: Kubernetes does not let a Secret change its type. Choose another name as well",
     ),
     validation = rule(
+        "!has(self.accessToken) || !has(self.accessToken.revocationPolicy) || self.accessToken.revocationPolicy == 'Never'",
+        "spec.accessToken.revocationPolicy: only Never is possible, since Didit offers no call that revokes a token",
+    ),
+    validation = rule(
         "!has(self.deletionPolicy) || self.deletionPolicy == 'Retain'",
         "spec.deletionPolicy: only Retain is possible, since Didit offers no call that deletes an application. On deletion Keywright removes its Secret and its mark, and the application stays",
     ),

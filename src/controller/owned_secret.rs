@@ -53,7 +53,7 @@ pub enum SecretView {
         /// How it stands to what should be in it.
         content: SecretContent,
         /// The access token in it, where there is one.
-        token: Option<TokenStatus>,
+        token: Option<Box<TokenStatus>>,
     },
 }
 
@@ -101,7 +101,7 @@ impl SecretView {
                 content: SecretContent::Current | SecretContent::Outdated,
                 token,
                 ..
-            } => token.as_ref(),
+            } => token.as_deref(),
             _ => None,
         }
     }

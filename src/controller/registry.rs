@@ -185,7 +185,7 @@ pub enum Lookup {
         /// Whether it can be used.
         availability: Availability,
         /// Where it gives out tokens, if that is known.
-        tokens: Option<Tokens>,
+        tokens: Option<Arc<Tokens>>,
         /// What the namespace may do with it.
         granted: Granted,
     },
@@ -203,7 +203,7 @@ pub struct Access {
 #[derive(Default)]
 struct Entry {
     availability: Availability,
-    tokens: Option<Tokens>,
+    tokens: Option<Arc<Tokens>>,
     access: Access,
     /// Secrets it reads, as (namespace, name).
     secrets: HashSet<(String, String)>,
@@ -260,11 +260,12 @@ impl ProviderRegistry {
 
     /// Whether a provider can be used. Returns whether that is news for those who use it.
     pub fn set(&self, key: &ProviderKey, availability: Availability, tokens: Option<Tokens>) -> bool {
+        let tokens = tokens.map(Arc::new);
         let mut entries = lock(&self.entries);
         let Some(entry) = entries.get_mut(key) else {
             return false;
         };
-        let version = |tokens: &Option<Tokens>| tokens.as_ref().map(|tokens| tokens.version.clone());
+        let version = |tokens: &Option<Arc<Tokens>>| tokens.as_ref().map(|tokens| tokens.version.clone());
         let other_tokens = version(&entry.tokens) != version(&tokens);
         entry.tokens = tokens;
         let news = match (&entry.availability, &availability) {

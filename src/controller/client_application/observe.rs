@@ -36,7 +36,7 @@ pub(super) struct Pass {
     /// The identity API, where it can be used.
     pub(super) applications: Option<Applications>,
     /// Where tokens are given out, if they are.
-    pub(super) tokens: Option<Tokens>,
+    pub(super) tokens: Option<Arc<Tokens>>,
     /// The provider.
     pub(super) provider_key: ProviderKey,
 }
@@ -45,7 +45,7 @@ pub(super) struct Pass {
 struct Found {
     view: ProviderView,
     applications: Option<Applications>,
-    tokens: Option<Tokens>,
+    tokens: Option<Arc<Tokens>>,
     allowed_scopes: Option<Vec<String>>,
 }
 
@@ -232,7 +232,7 @@ impl ClientApplications {
             return Ok(SecretView::Ours {
                 published: recorded.clone(),
                 content: SecretContent::Current,
-                token: status.token.clone(),
+                token: status.token.clone().map(Box::new),
             });
         }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &owner.namespace);
