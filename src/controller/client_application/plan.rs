@@ -451,17 +451,10 @@ fn maintain(
     now: Timestamp,
 ) -> Next {
     if observed.learned.gone {
-        let message = format!(
-            "the identity API no longer knows application {id}. The Secret is left as it is. A new application would have another \
-             client_id and key, so none is made by itself: delete this resource and create it again for a new one"
-        );
-        return Next::Halt(halt(
-            PROVISIONED,
-            Truth::False,
-            findings::APPLICATION_MISSING,
-            message,
-            policy.denied_pause,
-        ));
+        return Next::Halt(Halt {
+            finding: findings::application_missing(id),
+            wake: Some(policy.denied_pause),
+        });
     }
     if let Some(adoption) = observed
         .spec

@@ -776,14 +776,138 @@ fn bad_news_of_a_key_outlives_an_answer_that_says_nothing() {
     assert!(planned.wake.unwrap() <= POLICY.denied_pause);
 }
 
-#[test]
-fn an_application_that_is_gone_stays_bad_news_while_the_provider_is_away() {
-    let mut observed = provisioned();
+/// A resource whose application is known to be missing, and whose spec has changed since.
+fn known_missing() -> Observed {
+    let mut observed = with_accepted_key();
     observed.learned.gone = true;
     observed.status = plan(&observed, &POLICY, now()).status;
-    observed.learned.gone = false;
-    observed.provider = ProviderView::Missing;
-    ready(&plan(&observed, &POLICY, now()), "False");
+    observed.status.applied_generation = Some(0);
+    observed.learned = Learned::default();
+    observed
+}
+
+#[test]
+fn an_application_that_is_gone_stays_bad_news_whatever_keeps_it_from_being_looked_at() {
+    let known = known_missing();
+    let with = |change: fn(&mut Observed)| {
+        let mut observed = known.clone();
+        change(&mut observed);
+        observed
+    };
+    for (what, observed) in [
+        ("suspended", with(|observed| observed.spec.suspend = Some(true))),
+        (
+            "without provider",
+            with(|observed| observed.provider = ProviderView::Missing),
+        ),
+        (
+            "being deleted",
+            with(|observed| {
+                observed.resource.deletion = Some(now());
+                observed.provider = ProviderView::NotAllowed;
+                observed.status.pending_creation = None;
+            }),
+        ),
+        ("unavailable", failing(known.clone(), ErrorKind::Unavailable)),
+        ("forbidden", failing(known.clone(), ErrorKind::Forbidden)),
+        ("without answer", failing(known.clone(), ErrorKind::Malformed)),
+    ] {
+        let planned = plan(&observed, &POLICY, now());
+        if planned.step.is_some() {
+            assert_eq!(what, "being deleted", "{:?}", planned.step);
+            continue;
+        }
+        ready(&planned, "False");
+        says(
+            &observed,
+            "Provisioned",
+            "False",
+            "ApplicationMissing",
+            "no longer knows application app-1",
+        );
+        says(
+            &observed,
+            "KeyAccepted",
+            "Unknown",
+            "NotChecked",
+            "so its key is not tried",
+        );
+    }
+    let forbidden = failing(known.clone(), ErrorKind::Forbidden);
+    says(
+        &forbidden,
+        "Provisioned",
+        "False",
+        "ApplicationMissing",
+        "The last look failed: getApplication: apx.didit.me said no",
+    );
+}
+
+#[test]
+fn an_application_that_is_seen_again_is_no_longer_missing() {
+    let mut observed = known_missing();
+    observed.learned.application = Some(record(Some(&observed.resource.mark().to_string())));
+    let Some(Step::Probe(_)) = plan(&observed, &POLICY, now()).step else {
+        panic!("its key is not tried")
+    };
+    observed.learned.verdict = Some(Ok(KeyVerdict::Accepted));
+    ready(&plan(&observed, &POLICY, now()), "True");
+}
+
+#[test]
+fn a_secret_that_is_not_written_again_is_not_promised() {
+    for (secret, message) in [
+        (SecretView::Absent, "Secret payments-didit does not exist"),
+        (
+            ours(SecretContent::Edited),
+            "Secret payments-didit was changed by somebody else",
+        ),
+    ] {
+        let observed = Observed {
+            secret,
+            provider: ProviderView::Missing,
+            ..known_missing()
+        };
+        let status = plan(&observed, &POLICY, now()).status;
+        let said = conditions::find(&status.conditions, "SecretSynced").unwrap();
+        assert_eq!(said.message, message);
+    }
+}
+
+#[test]
+fn a_deletion_and_a_suspension_are_no_changes_that_wait_to_be_applied() {
+    let mut suspended = with_accepted_key();
+    suspended.status.applied_generation = Some(0);
+    suspended.spec.suspend = Some(true);
+    says(
+        &suspended,
+        "Provisioned",
+        "True",
+        "Created",
+        "was made for this resource",
+    );
+    let planned = says(
+        &suspended,
+        "Ready",
+        "True",
+        "Published",
+        "app-1; suspended, so nothing",
+    );
+    let message = &conditions::find(&planned.status.conditions, "Ready")
+        .unwrap()
+        .message;
+    assert!(!message.contains("Unknown"), "{message}");
+
+    let mut deleted = failing(with_accepted_key(), ErrorKind::Unavailable);
+    deleted.status.applied_generation = Some(0);
+    deleted.resource.deletion = Some(now());
+    says(
+        &deleted,
+        "Provisioned",
+        "True",
+        "Created",
+        "was made for this resource",
+    );
 }
 
 #[test]
