@@ -85,8 +85,8 @@ async fn a_deletion_while_the_provider_is_down_ends_and_says_what_is_left() {
 
     let note = world.until_event("payments", "ApplicationLeftBehind").await;
     let expected = format!(
-        "application {id} was left at the identity API with Keywright's mark in its description, since it could not \
-         be released within 5 seconds: "
+        "application {id} was left at the identity API and may carry Keywright's mark: remove the line that begins with \
+         \"[keywright \" from its description. It could not be released within 5 seconds: "
     );
     assert!(note.starts_with(&expected), "{note}");
     assert_eq!(world.sandbox.applications().len(), 1);

@@ -9,10 +9,27 @@ use crate::api::client_application::{
 };
 use crate::api::conditions::{self, Finding, READY, Truth};
 use crate::api::token::TOKEN_FRESH;
-use crate::identity::KeyVerdict;
+use crate::identity::{INVALID_APPLICATION_ID, KeyVerdict};
 
 /// Reason for [`PROVISIONED`] when the identity API no longer knows the application.
 pub(super) const APPLICATION_MISSING: &str = "ApplicationMissing";
+
+/// Reason for [`PROVISIONED`] when the provider does not let this namespace adopt.
+pub(super) const ADOPTION_NOT_ALLOWED: &str = "AdoptionNotAllowed";
+
+/// Reason for [`PROVISIONED`] when another resource adopts the application.
+pub(super) const APPLICATION_CLAIMED: &str = "ApplicationClaimed";
+
+/// Reason for [`PROVISIONED`] when the account does not see the application that is to be adopted.
+pub(super) const APPLICATION_NOT_FOUND: &str = "ApplicationNotFound";
+
+/// Why an application that the spec names was not taken: it does not carry this resource's mark.
+pub(super) const NOT_ADOPTED: [&str; 4] = [
+    ADOPTION_NOT_ALLOWED,
+    APPLICATION_CLAIMED,
+    APPLICATION_NOT_FOUND,
+    INVALID_APPLICATION_ID,
+];
 
 /// Reason while the provider has not been looked at: nothing is known to be wrong.
 pub(super) const PROVIDER_PENDING: &str = "ProviderPending";
@@ -70,6 +87,14 @@ pub(super) fn is_known_missing(observed: &Observed, status: &ClientApplicationSt
                     .is_some_and(|condition| condition.reason == APPLICATION_MISSING))
 }
 
+/// Whether the last look at the application that the spec names came to the result that it is not taken.
+pub(super) fn was_not_adopted(status: &ClientApplicationStatus) -> bool {
+    status.application_id.is_none()
+        && status.pending_creation.is_none()
+        && conditions::find(&status.conditions, PROVISIONED)
+            .is_some_and(|condition| NOT_ADOPTED.contains(&condition.reason.as_str()))
+}
+
 /// What is said of an application that the identity API no longer knows.
 pub(super) fn application_missing(id: &str) -> Finding {
     let message = format!(
@@ -107,6 +132,7 @@ fn provisioned(observed: &Observed, status: &ClientApplicationStatus, halted: Op
                 "Creating",
                 "the application is being made",
             ),
+            (None, Some(_)) if was_not_adopted(status) => earlier(status, PROVISIONED),
             (None, Some(_)) => Finding::new(
                 PROVISIONED,
                 Truth::False,

@@ -280,7 +280,7 @@ fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, policy: &Poli
         return Next::Halt(halt(
             PROVISIONED,
             Truth::False,
-            "AdoptionNotAllowed",
+            findings::ADOPTION_NOT_ALLOWED,
             message,
             policy.denied_pause,
         ));
@@ -298,7 +298,7 @@ fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, policy: &Poli
         return Next::Halt(halt(
             PROVISIONED,
             Truth::False,
-            "ApplicationClaimed",
+            findings::APPLICATION_CLAIMED,
             message,
             policy.denied_pause,
         ));
@@ -310,7 +310,7 @@ fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, policy: &Poli
         return Next::Halt(halt(
             PROVISIONED,
             Truth::False,
-            "ApplicationNotFound",
+            findings::APPLICATION_NOT_FOUND,
             message,
             policy.denied_pause,
         ));

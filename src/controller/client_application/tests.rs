@@ -1096,10 +1096,59 @@ fn a_deletion_that_waits_says_how_long_and_then_says_what_is_left() {
     else {
         panic!("the deletion goes on")
     };
+    assert_eq!(
+        said,
+        "application app-1 was left at the identity API and may carry Keywright's mark: remove the line that begins with \
+         \"[keywright \" from its description. It could not be released within 120 seconds: getApplication: apx.didit.me \
+         said no"
+    );
+}
+
+#[test]
+fn a_deletion_does_not_wait_long_for_a_provider_that_is_gone() {
+    let mut observed = provisioned();
+    observed.provider = ProviderView::Missing;
+    observed.resource.deletion = Some(now());
+    let planned = plan(&observed, &POLICY, now());
+    assert!(planned.step.is_none(), "{:?}", planned.step);
+    observed.resource.deletion = Some(now() - SignedDuration::from_secs(10));
+    let Some(Step::RemoveFinalizer {
+        left_behind: Some(said),
+    }) = plan(&observed, &POLICY, now()).step
+    else {
+        panic!("the deletion goes on")
+    };
     assert!(
-        said.starts_with("application app-1 was left at the identity API with Keywright's mark"),
+        said.ends_with(
+            ". It could not be released within 10 seconds: ClusterIdentityProvider didit does not exist"
+        ),
         "{said}"
     );
+}
+
+#[test]
+fn a_deletion_waits_for_nothing_where_nothing_of_ours_is() {
+    let mut unknown = new_resource(json!({"adopt": {"applicationId": "app-9"}}));
+    unknown.learned.gone = true;
+    let mut claimed = new_resource(json!({"adopt": {"applicationId": "app-9"}}));
+    claimed.application_rival = Some(Consumer::application("shop", "billing"));
+    let mut denied = new_resource(json!({"adopt": {"applicationId": "app-9"}}));
+    denied.provider = usable(false);
+    for mut observed in [unknown, claimed, denied, known_missing()] {
+        // The provider goes away before the resource does.
+        for provider in [observed.provider.clone(), ProviderView::Missing] {
+            observed.provider = provider;
+            observed.status = plan(&observed, &POLICY, now()).status;
+            observed.learned = Learned::default();
+        }
+        observed.resource.deletion = Some(now());
+        let step = plan(&observed, &POLICY, now()).step;
+        assert!(
+            matches!(step, Some(Step::RemoveFinalizer { left_behind: None })),
+            "{step:?} {:?}",
+            observed.status.conditions
+        );
+    }
 }
 
 #[test]
