@@ -244,8 +244,10 @@ impl ClientApplications {
             .get_opt(&template.name)
             .await
             .map_err(ReconcileError::kube("reading the Secret"))?;
-        Ok(live.map_or(SecretView::Absent, |live| {
+        let view = live.map_or(SecretView::Absent, |live| {
             owned_secret::view(&live, owner, template, recorded)
-        }))
+        });
+        let readers = self.providers.readers(&owner.namespace, &template.name);
+        Ok(view.read_by(&readers))
     }
 }

@@ -218,7 +218,9 @@ pub(super) fn usable_provider<'a>(
         ),
         ProviderView::Missing => (
             "ProviderNotFound".to_owned(),
-            format!("{kind} {name} does not exist. Create it, or correct spec.providerRef"),
+            format!(
+                "{kind} {name} does not exist. Create it, or create another ClientApplication that names the right one"
+            ),
         ),
         ProviderView::NotAllowed => (
             "NamespaceNotAllowed".to_owned(),
@@ -673,13 +675,27 @@ pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) ->
         ),
         ErrorKind::Forbidden => halt(PROVISIONED, Truth::False, "Forbidden", said, policy.denied_pause),
         ErrorKind::NotFound => halt(PROVISIONED, Truth::False, "NotFound", said, policy.denied_pause),
-        ErrorKind::Rejected => halt(
-            PROVISIONED,
-            Truth::False,
-            "Rejected",
-            format!("the identity API refused what the spec asks for: {said}. Correct the spec"),
-            policy.denied_pause,
-        ),
+        ErrorKind::Rejected => {
+            let of_fixed = if observed
+                .spec
+                .didit
+                .as_ref()
+                .is_some_and(|didit| didit.data_location.is_some())
+            {
+                ", or, for a field that cannot change, create another ClientApplication"
+            } else {
+                ""
+            };
+            halt(
+                PROVISIONED,
+                Truth::False,
+                "Rejected",
+                format!(
+                    "the identity API refused what the spec asks for: {said}. Correct the spec{of_fixed}"
+                ),
+                policy.denied_pause,
+            )
+        }
         ErrorKind::Unknown => halt(
             PROVISIONED,
             Truth::Unknown,

@@ -187,7 +187,7 @@ fn a_provider_that_cannot_be_used_is_named_with_what_to_do() {
         (
             view(ProviderView::Missing),
             "ProviderNotFound",
-            "ClusterIdentityProvider didit does not exist. Create it, or correct spec.providerRef",
+            "ClusterIdentityProvider didit does not exist. Create it, or create another ClientApplication that names the right one",
         ),
         (
             view(ProviderView::NotAllowed),
@@ -242,6 +242,45 @@ fn a_secret_of_somebody_else_is_refused_before_anything_else_is_looked_at() {
         "SecretClaimed",
         "is claimed by ClientApplication billing, which is older",
     );
+}
+
+#[test]
+fn nobody_is_told_to_delete_a_secret_that_somebody_needs() {
+    let mut observed = new_resource(json!({}));
+    for (owner, advice) in [
+        (
+            owned_secret::NOBODY,
+            "is not touched. Choose another spec.secret.name, or delete that Secret if nothing needs it",
+        ),
+        (
+            "ClientApplication/billing",
+            "is not touched. Choose another spec.secret.name",
+        ),
+        (
+            "IdentityProvider didit, which reads it",
+            "is not touched. Choose another spec.secret.name",
+        ),
+    ] {
+        observed.secret = SecretView::Foreign { owner: owner.into() };
+        let planned = says(&observed, "SecretSynced", "False", "SecretConflict", advice);
+        let said = conditions::find(&planned.status.conditions, "SecretSynced").unwrap();
+        assert!(said.message.ends_with(advice), "{}", said.message);
+    }
+}
+
+#[test]
+fn a_field_that_cannot_change_is_not_to_be_corrected() {
+    for (spec, advice) in [
+        (json!({}), ". Correct the spec"),
+        (
+            json!({"didit": {"dataLocation": "us"}}),
+            ". Correct the spec, or, for a field that cannot change, create another ClientApplication",
+        ),
+    ] {
+        let planned = plan(&failing(new_resource(spec), ErrorKind::Rejected), &POLICY, now());
+        let said = conditions::find(&planned.status.conditions, "Provisioned").unwrap();
+        assert!(said.message.ends_with(advice), "{}", said.message);
+    }
 }
 
 #[test]
