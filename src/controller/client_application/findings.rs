@@ -9,7 +9,7 @@ use crate::api::client_application::{
 };
 use crate::api::conditions::{self, Finding, READY, Truth};
 use crate::api::token::TOKEN_FRESH;
-use crate::identity::{INVALID_APPLICATION_ID, KeyVerdict};
+use crate::identity::{CallError, ErrorKind, INVALID_APPLICATION_ID, KeyVerdict};
 
 /// Reason for [`PROVISIONED`] when the identity API no longer knows the application.
 pub(super) const APPLICATION_MISSING: &str = "ApplicationMissing";
@@ -256,7 +256,7 @@ fn key(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
         // No answer says nothing about the key (contract section 9.1): what was found before still stands.
         Some(Err(error)) => match earlier(status, KEY_ACCEPTED) {
             known if known.truth != Truth::Unknown && !has_new_key(observed) => known,
-            _ => Finding::new(KEY_ACCEPTED, Truth::Unknown, "NotChecked", format!("{error}")),
+            _ => not_checked(observed, error),
         },
         None if has_new_key(observed) => Finding::new(
             KEY_ACCEPTED,
@@ -266,6 +266,20 @@ fn key(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
         ),
         None => earlier(status, KEY_ACCEPTED),
     }
+}
+
+/// Nobody but this call uses the address of the API that workloads call.
+fn not_checked(observed: &Observed, error: &CallError) -> Finding {
+    let mut message = error.to_string();
+    if error.kind == ErrorKind::NotFound || error.is_unreachable() {
+        let reference = &observed.spec.provider_ref;
+        message = format!(
+            "{message}. Check spec.didit.apiUrl of {} {}",
+            reference.kind.as_str(),
+            reference.name
+        );
+    }
+    Finding::new(KEY_ACCEPTED, Truth::Unknown, "NotChecked", message)
 }
 
 /// Whether the application, or else the Secret, may hold another key than the one that the recorded status is

@@ -621,6 +621,8 @@ fn until_check(
 pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) -> Halt {
     let error = &failure.error;
     let said = error.to_string();
+    let reference = &observed.spec.provider_ref;
+    let provider = format!("{} {}", reference.kind.as_str(), reference.name);
     let backoff = policy.backoff.pause(
         observed.earlier_failures.saturating_add(1),
         &observed.resource.uid,
@@ -670,11 +672,23 @@ pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) ->
             PROVIDER_READY,
             Truth::False,
             "Unauthorized",
-            said,
+            format!("{said}. Check the account of {provider} at the identity API"),
             policy.denied_pause,
         ),
-        ErrorKind::Forbidden => halt(PROVISIONED, Truth::False, "Forbidden", said, policy.denied_pause),
-        ErrorKind::NotFound => halt(PROVISIONED, Truth::False, "NotFound", said, policy.denied_pause),
+        ErrorKind::Forbidden => halt(
+            PROVISIONED,
+            Truth::False,
+            "Forbidden",
+            format!("{said}. Check what the account of {provider} may do in its organization"),
+            policy.denied_pause,
+        ),
+        ErrorKind::NotFound => halt(
+            PROVISIONED,
+            Truth::False,
+            "NotFound",
+            format!("{said}. Check the organization of {provider} and its spec.didit.authUrl"),
+            policy.denied_pause,
+        ),
         ErrorKind::Rejected => {
             let of_fixed = if observed
                 .spec

@@ -1006,6 +1006,28 @@ fn a_key_that_could_not_be_checked_is_no_reason_to_doubt_it() {
 }
 
 #[test]
+fn an_address_at_which_no_key_can_be_tried_is_named() {
+    for (kind, message) in [
+        (ErrorKind::NotFound, "api.example answered 404 Not Found"),
+        (
+            ErrorKind::Unavailable,
+            "api.example could not be reached: there is no such name",
+        ),
+    ] {
+        let mut observed = provisioned();
+        observed.learned.application = Some(record(Some(&observed.resource.mark().to_string())));
+        observed.learned.verdict = Some(Err(CallError {
+            operation: "getBalance",
+            kind,
+            message: message.into(),
+        }));
+        let sentence =
+            format!("getBalance: {message}. Check spec.didit.apiUrl of ClusterIdentityProvider didit");
+        says(&observed, "KeyAccepted", "Unknown", "NotChecked", &sentence);
+    }
+}
+
+#[test]
 fn a_key_that_could_not_be_checked_is_tried_again_only_when_that_is_due() {
     let mut observed = provisioned();
     observed.learned.application = Some(record(Some(&observed.resource.mark().to_string())));
