@@ -65,7 +65,7 @@ impl Work {
             () = self.definitions_exist() => self.health.filled(DEFINITIONS),
             () = stop.cancelled() => return,
         }
-        let shared = Shared::default();
+        let shared = Shared::new(self.config.policy.release_timeout);
         let mut running: Vec<Running> = Vec::new();
         for namespace in self.namespaces() {
             running.push(self.applications(&shared, namespace.as_deref(), stop.clone()));

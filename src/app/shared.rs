@@ -1,6 +1,7 @@
 //! What the controllers share, and how they wake each other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::api::client_application::ProviderKind;
 use crate::api::{AccessToken, ClientApplication, ClusterIdentityProvider, IdentityProvider};
@@ -35,6 +36,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// `release_timeout` is how long a deletion may need its provider.
+    pub(super) fn new(release_timeout: Duration) -> Self {
+        Self {
+            providers: Arc::new(ProviderRegistry::keeping_connections_for(release_timeout)),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn wake_provider(&self, key: &ProviderKey) {
         match key.kind {
             ProviderKind::IdentityProvider => self.wake_providers.wake(&key.namespace, &key.name),

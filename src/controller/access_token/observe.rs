@@ -157,9 +157,11 @@ impl AccessTokens {
             .get_opt(&template.name)
             .await
             .map_err(ReconcileError::kube("reading the Secret"))?;
-        Ok(live.map_or(SecretView::Absent, |live| {
+        let view = live.map_or(SecretView::Absent, |live| {
             owned_secret::view(&live, owner, template, recorded)
-        }))
+        });
+        let readers = self.providers.readers(&owner.namespace, &template.name);
+        Ok(view.read_by(&readers))
     }
 
     /// The client, from memory while nothing it rests on has changed.
@@ -226,7 +228,9 @@ fn not_usable(key: &ProviderKey, namespace: &str, found: &Lookup) -> ProviderVie
         } => return ProviderView::Pending,
         Lookup::Missing => (
             "ProviderNotFound".to_owned(),
-            format!("{kind} {name} does not exist. Create it, or correct spec.providerRef"),
+            format!(
+                "{kind} {name} does not exist. Create it, or create another AccessToken that names the right one"
+            ),
         ),
         Lookup::NotAllowed => (
             "NamespaceNotAllowed".to_owned(),
