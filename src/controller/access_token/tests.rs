@@ -124,7 +124,7 @@ fn published(spec: Value, age: i64) -> Observed {
     observed.secret = SecretView::Ours {
         published,
         content: SecretContent::Current,
-        token: Some(token),
+        token: Some(Box::new(token)),
     };
     observed
 }
