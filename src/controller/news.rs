@@ -8,7 +8,13 @@ use crate::api::conditions::{self, READY};
 use crate::kube_ext::events::Events;
 
 /// Reasons of stages that are on their way: nothing has happened yet.
-const UNDER_WAY: [&str; 4] = ["Pending", "ProviderPending", "Waiting", "Creating"];
+const UNDER_WAY: [&str; 5] = [
+    "Pending",
+    "ProviderPending",
+    "Waiting",
+    "Creating",
+    "ClientApplicationNotReady",
+];
 
 /// The conditions whose status or reason differs from what was `told` last, stages before `Ready`. `Ready` is
 /// left out where it only repeats what a stage says.

@@ -104,20 +104,31 @@ impl<'a> Companion<'a> {
     }
 
     async fn read(&self) -> Result<Option<Entries>, ReconcileError> {
-        let found = self
-            .secrets
+        let found = self.live().await?.filter(|secret| self.is_ours(secret));
+        Ok(found.map(|secret| secret.data.unwrap_or_default()))
+    }
+
+    async fn live(&self) -> Result<Option<Secret>, ReconcileError> {
+        self.secrets
             .get_opt(&self.name())
             .await
-            .map_err(ReconcileError::kube("reading the companion Secret"))?;
-        Ok(found
-            .filter(|secret| {
-                let owners = secret.metadata.owner_references.iter().flatten();
-                owners.into_iter().any(|owner| owner.uid == self.owner.uid)
-            })
-            .map(|secret| secret.data.unwrap_or_default()))
+            .map_err(ReconcileError::kube("reading the companion Secret"))
+    }
+
+    fn is_ours(&self, secret: &Secret) -> bool {
+        let mut owners = secret.metadata.owner_references.iter().flatten();
+        owners.any(|owner| owner.uid == self.owner.uid)
     }
 
     async fn write(&self, entries: Entries) -> Result<(), ReconcileError> {
+        if self.live().await?.is_some_and(|live| !self.is_ours(&live)) {
+            tracing::warn!(
+                secret = self.name(),
+                "a Secret of somebody else has this name and is not touched: refresh tokens are not kept, and a \
+                 revocation does not survive the end of this process"
+            );
+            return Ok(());
+        }
         let secret = Secret {
             metadata: ObjectMeta {
                 name: Some(self.name()),

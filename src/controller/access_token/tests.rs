@@ -504,8 +504,9 @@ fn pauses_grow_while_the_server_is_away() {
         waits.push(planned.wake.unwrap());
         observed.pause = planned.pause;
     }
-    assert!(waits[0] <= Duration::from_secs(3) && waits[11] >= Duration::from_secs(150));
-    assert!(waits.iter().all(|wait| *wait <= Duration::from_secs(301)));
+    assert!(waits[0] <= Duration::from_secs(3) && waits[11] >= Duration::from_secs(30));
+    // Somebody waits for a first token: a server that is back has to be noticed.
+    assert!(waits.iter().all(|wait| *wait <= Duration::from_secs(61)));
 }
 
 #[test]

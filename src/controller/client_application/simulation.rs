@@ -611,6 +611,7 @@ impl World {
                 Ended::Killed => {}
                 Ended::Pass { wake }
                     if self.is_ready()
+                        && self.holds("ProviderReady")
                         && self.status.applied_generation == Some(self.generation)
                         && (self.spec.access_token.is_none() || self.holds("TokenFresh")) =>
                 {
