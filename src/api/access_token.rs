@@ -92,20 +92,24 @@ pub const CLIENT_READY: &str = "ClientReady";
         "!has(self.secret.keys) || !(has(self.secret.keys.clientId) || has(self.secret.keys.apiKey) || has(self.secret.keys.applicationId) || has(self.secret.keys.organizationId) || has(self.secret.keys.apiUrl))",
         "spec.secret.keys: the Secret of an AccessToken holds accessToken, tokenType, expiresAt, scope and previousAccessToken only",
     ),
+    validation = rule(
+        "!has(self.client.providerAccount) || ((!has(self.scopes) || self.scopes.size() == 0) && !has(self.audience) && (!has(self.resources) || self.resources.size() == 0))",
+        "spec.scopes, spec.audience and spec.resources have no meaning with client.providerAccount: the account's token opens what the account may do. Remove them",
+    ),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AccessTokenSpec {
     /// The identity provider to use. Cannot change.
     pub provider_ref: ProviderReference,
 
-    /// The client that the token is for.
+    /// The client that the token is for: exactly one of `clientApplicationRef`, `secretRef` and `providerAccount`.
     pub client: TokenClient,
 
     /// What is asked of the token.
     #[serde(flatten)]
     pub token: TokenSettings,
 
-    /// The Secret to write.
+    /// The Secret to write. Its labels and annotations are those that stand here: none are copied from this resource.
     pub secret: SecretTemplate,
 
     /// While true, nothing is called and nothing is written for this resource; what was published stays, and the

@@ -1,5 +1,8 @@
 //! A Secret that is written for a resource: what it should look like, and what is found.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
@@ -8,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
+use super::registry::ProviderKey;
 use crate::api::client_application::{PublishedSecret, SECRET_SYNCED};
 use crate::api::conditions::{Finding, Truth};
 use crate::api::names::{
@@ -36,6 +40,9 @@ pub struct Owner {
     pub uid: String,
 }
 
+/// Whom a Secret belongs to that names no owner.
+pub const NOBODY: &str = "somebody else (it names no owner)";
+
 /// The Secret that a spec names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretView {
@@ -53,7 +60,7 @@ pub enum SecretView {
         /// How it stands to what should be in it.
         content: SecretContent,
         /// The access token in it, where there is one.
-        token: Option<TokenStatus>,
+        token: Option<Box<TokenStatus>>,
     },
 }
 
@@ -101,8 +108,19 @@ impl SecretView {
                 content: SecretContent::Current | SecretContent::Outdated,
                 token,
                 ..
-            } => token.as_ref(),
+            } => token.as_deref(),
             _ => None,
+        }
+    }
+
+    /// Says who reads it, where it names no owner: its account would be lost with it.
+    #[must_use]
+    pub fn read_by(self, providers: &[ProviderKey]) -> Self {
+        match (&self, providers.first()) {
+            (Self::Foreign { owner }, Some(provider)) if owner == NOBODY => Self::Foreign {
+                owner: format!("{} {}, which reads it,", provider.kind.as_str(), provider.name),
+            },
+            _ => self,
         }
     }
 
@@ -171,18 +189,16 @@ pub fn build(
     };
     annotate(FORM_ANNOTATION, Some(form(template)));
     annotate(CONTENT_KEYS_ANNOTATION, Some(names.join(",")));
+    let token = token.and_then(|token| serde_json::to_string(token).ok());
     annotate(
         CONTENT_DIGEST_ANNOTATION,
-        secret_content::digest(&owner.uid, &data, &names),
+        content_digest(owner, &data, &names, token.as_deref()),
     );
     annotate(
         APPLICATION_DIGEST_ANNOTATION,
         secret_content::application_digest(&owner.uid, content),
     );
-    annotate(
-        TOKEN_ANNOTATION,
-        token.and_then(|token| serde_json::to_string(token).ok()),
-    );
+    annotate(TOKEN_ANNOTATION, token);
     Ok(Secret {
         metadata: ObjectMeta {
             name: Some(template.name.clone()),
@@ -332,7 +348,7 @@ pub fn described_owner(live: &Secret, owner: &Owner) -> String {
     match (controller, live.labels().get(MANAGED_BY_LABEL)) {
         (Some(reference), _) => format!("{}/{}", reference.kind, reference.name),
         (None, Some(manager)) => format!("{manager:?} (its label {MANAGED_BY_LABEL})"),
-        (None, None) => "somebody else (it names no owner)".to_owned(),
+        (None, None) => NOBODY.to_owned(),
     }
 }
 
@@ -349,7 +365,11 @@ pub fn claim_refused(
         (SecretView::Foreign { owner }, _) => (
             "SecretConflict",
             format!(
-                "Secret {name} belongs to {owner} and is not touched. Choose another spec.secret.name, or delete that Secret if nothing needs it"
+                "Secret {name} belongs to {owner} and is not touched. Choose another spec.secret.name{}",
+                match owner.as_str() {
+                    NOBODY => ", or delete that Secret if nothing needs it",
+                    _ => "",
+                }
             ),
         ),
         (SecretView::Absent, Some(rival)) => (
@@ -377,7 +397,9 @@ fn as_written(live: &Secret, owner: &Owner, template: &SecretTemplate) -> bool {
     ) else {
         return false;
     };
-    secret_content::digest(&owner.uid, data, names.split(',')).as_ref() == Some(expected)
+    let names: Vec<&str> = names.split(',').collect();
+    let token = annotation(TOKEN_ANNOTATION).map(String::as_str);
+    content_digest(owner, data, &names, token).as_ref() == Some(expected)
         && live.type_.as_deref() == Some(type_name(template))
         && contains(live.labels(), &labels(template))
         && contains(live.annotations(), &annotations(owner, template))
@@ -385,6 +407,24 @@ fn as_written(live: &Secret, owner: &Owner, template: &SecretTemplate) -> bool {
             .owner_references()
             .iter()
             .any(|reference| reference.uid == owner.uid)
+}
+
+/// A digest of the content and of what is recorded of the token in it: schedules follow from the record, so a change of
+/// it must not go unnoticed either.
+fn content_digest(
+    owner: &Owner,
+    data: &BTreeMap<String, ByteString>,
+    names: &[&str],
+    token: Option<&str>,
+) -> Option<String> {
+    // No key of a Secret has a slash, so that this entry cannot be mistaken for one.
+    let record = token.map(|token| (TOKEN_ANNOTATION, ByteString(token.as_bytes().to_vec())));
+    let Some((name, record)) = record else {
+        return secret_content::digest(&owner.uid, data, names);
+    };
+    let mut entries = data.clone();
+    entries.insert(name.to_owned(), record);
+    secret_content::digest(&owner.uid, &entries, names.iter().copied().chain([name]))
 }
 
 fn contains(present: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {

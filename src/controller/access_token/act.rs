@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::events::EventType;
 use kube::{Api, Resource};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::AccessTokens;
 use super::companion::Companion;
@@ -127,6 +127,9 @@ impl AccessTokens {
         let request_digest = need::request_digest(&client.client_id, settings);
         let shared = tokens.shares(&client);
         let companion = Companion::new(self.secrets(pass), &pass.owner);
+        if why == Why::RevocationRequested && self.is_replaced(pass, &companion).await? {
+            return Ok(Evidence::AlreadyReplaced);
+        }
         // What is taken out is not used a second time, whatever becomes of this call and of this process.
         let refresh_token = match observed.published() {
             Some(_) if !shared && !why.needs_new() => companion.take_refresh_token(&request_digest).await?,
@@ -173,6 +176,16 @@ impl AccessTokens {
         })
     }
 
+    /// Whether an earlier pass has published another token already, and only its revocation is left.
+    async fn is_replaced(&self, pass: &Pass, companion: &Companion<'_>) -> Result<bool, ReconcileError> {
+        let to_revoke = companion.for_revocation().await?;
+        let held = self.held(pass).await?.value(Member::AccessToken);
+        Ok(held.is_some_and(|held| {
+            let is_held = |token: &SecretString| token.expose_secret() == held.expose_secret();
+            !to_revoke.is_empty() && !to_revoke.iter().any(is_held)
+        }))
+    }
+
     async fn write_secret(&self, pass: &Pass) -> Result<Evidence, ReconcileError> {
         let observed = &pass.observed;
         let template = &observed.spec.secret;
@@ -186,7 +199,7 @@ impl AccessTokens {
         let Some(obtained) = obtained else {
             return Ok(Evidence::TokenLost);
         };
-        let replaced = held.replaced_by(&obtained);
+        let replaced = held.replaced_by(&obtained, observed.published());
         if let Some(replaced) = &replaced
             && observed.learned.why == Some(Why::RevocationRequested)
         {
@@ -195,7 +208,8 @@ impl AccessTokens {
                 .keep_for_revocation(replaced)
                 .await?;
         }
-        let content = obtained.add_to(Content::default(), held.previous(&obtained, template));
+        let previous = held.previous(&obtained, observed.published(), template);
+        let content = obtained.add_to(Content::default(), previous);
         let layout = pass.layout();
         let wanted =
             match owned_secret::build(&pass.owner, template, &content, &layout, Some(&obtained.status)) {
@@ -229,7 +243,7 @@ impl AccessTokens {
 
     async fn revoke_replaced(&self, pass: &Pass) -> Result<Evidence, ReconcileError> {
         let companion = Companion::new(self.secrets(pass), &pass.owner);
-        let tokens = companion.for_revocation().await?;
+        let tokens = access(companion.for_revocation().await?);
         let outcome = self.revoke(pass, &tokens).await?;
         match outcome {
             Ok(()) => {
@@ -247,8 +261,18 @@ impl AccessTokens {
 
     async fn revoke_published(&self, pass: &Pass) -> Result<Evidence, ReconcileError> {
         let companion = Companion::new(self.secrets(pass), &pass.owner);
-        let mut tokens = companion.for_revocation().await?;
-        tokens.extend(self.held(pass).await?.value(Member::AccessToken));
+        let held = self.held(pass).await?;
+        let published = pass.observed.published().and_then(|token| held.token(token));
+        let mut tokens = access(companion.for_revocation().await?);
+        tokens.extend(access(published.map(|published| published.access_token)));
+        tokens.extend(access(held.value(Member::PreviousAccessToken)));
+        // Whoever had the refresh token could get another.
+        tokens.extend(
+            companion
+                .refresh_token()
+                .await?
+                .map(|token| (token, TokenKind::Refresh)),
+        );
         Ok(match self.revoke(pass, &tokens).await? {
             Ok(()) => Evidence::Revoked(Ok(())),
             Err(trouble) if trouble.passes => Evidence::Failed(trouble),
@@ -265,8 +289,11 @@ impl AccessTokens {
     async fn revoke(
         &self,
         pass: &Pass,
-        tokens: &[SecretString],
+        tokens: &[(SecretString, TokenKind)],
     ) -> Result<Result<(), Trouble>, ReconcileError> {
+        if tokens.is_empty() {
+            return Ok(Ok(()));
+        }
         let Connected {
             tokens: server,
             client,
@@ -281,8 +308,8 @@ impl AccessTokens {
                 "tokens are shared here, and other resources may use the same one".to_owned(),
             )));
         }
-        for token in tokens {
-            if let Err(error) = api.revoke(token, TokenKind::Access).await {
+        for (token, kind) in tokens {
+            if let Err(error) = api.revoke(token, *kind).await {
                 return Ok(Err(Trouble::of(&error, &pass.observed.spec.token)));
             }
             tracing::info!("a token was revoked");
@@ -298,6 +325,11 @@ impl AccessTokens {
             .publish(&about, EventType::Warning, "TokenNotRevoked", "Revoke", &message)
             .await;
     }
+}
+
+fn access(tokens: impl IntoIterator<Item = SecretString>) -> Vec<(SecretString, TokenKind)> {
+    let tokens = tokens.into_iter();
+    tokens.map(|token| (token, TokenKind::Access)).collect()
 }
 
 impl Pass {

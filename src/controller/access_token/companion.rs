@@ -46,19 +46,23 @@ impl<'a> Companion<'a> {
         &self,
         request_digest: &str,
     ) -> Result<Option<SecretString>, ReconcileError> {
-        let Some(mut entries) = self.read().await? else {
+        let mut entries = self.read().await?.unwrap_or_default();
+        if !entries.contains_key(REFRESH_TOKEN) {
             return Ok(None);
-        };
-        let (kept, digest) = (entries.remove(REFRESH_TOKEN), entries.remove(REQUEST_DIGEST));
-        let Some(kept) = kept else {
-            return Ok(None);
-        };
+        }
+        let taken = take(&mut entries, request_digest);
         self.write(entries).await?;
-        // One that was given out for another request is of no use.
-        let fits = digest.is_some_and(|digest| digest.0 == request_digest.as_bytes());
-        Ok(String::from_utf8(kept.0)
-            .ok()
-            .filter(|_| fits)
+        Ok(taken)
+    }
+
+    /// The refresh token that is kept, without taking it out.
+    pub(super) async fn refresh_token(&self) -> Result<Option<SecretString>, ReconcileError> {
+        let kept = self
+            .read()
+            .await?
+            .and_then(|mut entries| entries.remove(REFRESH_TOKEN));
+        Ok(kept
+            .and_then(|kept| String::from_utf8(kept.0).ok())
             .map(SecretString::from))
     }
 
@@ -77,10 +81,7 @@ impl<'a> Companion<'a> {
     /// Keeps a token until it is revoked.
     pub(super) async fn keep_for_revocation(&self, token: &SecretString) -> Result<(), ReconcileError> {
         let mut entries = self.read().await?.unwrap_or_default();
-        let mut tokens = lines(entries.get(TO_REVOKE));
-        tokens.push(token.expose_secret().to_owned());
-        tokens.dedup();
-        entries.insert(TO_REVOKE.to_owned(), bytes(&tokens.join(SEPARATOR)));
+        add_line(&mut entries, token.expose_secret());
         self.write(entries).await
     }
 
@@ -141,6 +142,22 @@ impl<'a> Companion<'a> {
     }
 }
 
+/// Takes out the refresh token. One that was given out for another request is of no use.
+fn take(entries: &mut Entries, request_digest: &str) -> Option<SecretString> {
+    let (kept, digest) = (entries.remove(REFRESH_TOKEN), entries.remove(REQUEST_DIGEST));
+    digest.filter(|digest| digest.0 == request_digest.as_bytes())?;
+    String::from_utf8(kept?.0).ok().map(SecretString::from)
+}
+
+/// Adds a token that is to be revoked, once.
+fn add_line(entries: &mut Entries, token: &str) {
+    let mut tokens = lines(entries.get(TO_REVOKE));
+    if !tokens.iter().any(|kept| kept == token) {
+        tokens.push(token.to_owned());
+    }
+    entries.insert(TO_REVOKE.to_owned(), bytes(&tokens.join(SEPARATOR)));
+}
+
 fn bytes(text: &str) -> ByteString {
     ByteString(text.as_bytes().to_vec())
 }
@@ -152,4 +169,50 @@ fn lines(entry: Option<&ByteString>) -> Vec<String> {
         .filter(|line| !line.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(token: &[u8], digest: &str) -> Entries {
+        [
+            (REFRESH_TOKEN.to_owned(), ByteString(token.to_vec())),
+            (REQUEST_DIGEST.to_owned(), bytes(digest)),
+            (TO_REVOKE.to_owned(), bytes("one")),
+        ]
+        .into()
+    }
+
+    #[test]
+    fn a_refresh_token_is_taken_out_whether_it_fits_or_not() {
+        for (mut entries, expected) in [
+            (kept(b"refresh", "digest"), Some("refresh")),
+            (kept(b"refresh", "other"), None),
+            (kept(b"\xff", "digest"), None),
+            (Entries::new(), None),
+        ] {
+            let taken = take(&mut entries, "digest");
+            assert_eq!(taken.as_ref().map(ExposeSecret::expose_secret), expected);
+            assert!(!entries.contains_key(REFRESH_TOKEN) && !entries.contains_key(REQUEST_DIGEST));
+        }
+        let mut entries = kept(b"refresh", "digest");
+        take(&mut entries, "digest");
+        assert_eq!(
+            lines(entries.get(TO_REVOKE)),
+            ["one"],
+            "what is to be revoked stays"
+        );
+    }
+
+    #[test]
+    fn tokens_that_are_to_be_revoked_stand_there_once() {
+        let mut entries = Entries::new();
+        for token in ["one", "two", "one", "two"] {
+            add_line(&mut entries, token);
+        }
+        assert_eq!(lines(entries.get(TO_REVOKE)), ["one", "two"]);
+        assert!(lines(None).is_empty());
+        assert_eq!(lines(Some(&ByteString(b"\n\nthree\n".to_vec()))), ["three"]);
+    }
 }

@@ -10,6 +10,11 @@ pub mod plan;
 mod report;
 pub mod state;
 
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -69,6 +74,9 @@ impl Reconciler for AccessTokens {
     type Kind = AccessToken;
 
     const NAME: &'static str = "access_token";
+
+    /// Most of them only wait for their provider's budget, and it can put in order only those who wait there.
+    const LEAST_CONCURRENCY: u16 = 256;
 
     async fn reconcile(
         &self,

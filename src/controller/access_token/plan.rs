@@ -13,16 +13,13 @@ use super::{ending, findings};
 use crate::api::access_token::{AccessTokenStatus, CLIENT_READY};
 use crate::api::client_application::PROVIDER_READY;
 use crate::api::conditions::{self, Finding, Truth};
-use crate::api::token::{FulfilledRequests, RevocationPolicy, TOKEN_FRESH, TokenStatus};
+use crate::api::token::{FulfilledRequests, RevocationPolicy, TokenStatus};
 use crate::controller::owned_secret::{SecretContent, SecretView, claim_refused};
-use crate::controller::token::TokenPolicy;
 use crate::controller::token::findings::{Trouble, scopes_not_allowed};
 use crate::controller::token::need::{self, Need, Wanted, Why};
 use crate::controller::token::pauses::Pause;
-use crate::credential::token::{Failure as Kind, Promise, retry};
-
-/// `minimumRemaining` where the spec does not say it.
-const MINIMUM_REMAINING: Duration = Duration::from_secs(60);
+use crate::controller::token::{self, TokenPolicy};
+use crate::credential::token::Promise;
 
 /// Pause before another token is asked for when the one just published is due at once.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -142,13 +139,12 @@ fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
         Err(next) => return *next,
     };
     if let Some(trouble) = not_allowed(observed, provider) {
-        return Next::Halt(failed(observed, &trouble, policy, now));
+        // Nothing was tried, so there is nothing to pause for: a change of the provider is seen at once.
+        let finding = trouble.finding(observed.published(), None, now);
+        return Next::Halt(Halt::new(finding, Some(policy.token.denied_pause)));
     }
     if observed.learned.obtained.is_some() {
         return Next::Do(Step::WriteSecret);
-    }
-    if let Some(step) = revocation(observed) {
-        return Next::Do(step);
     }
     token(observed, client_id, policy, now)
 }
@@ -164,15 +160,20 @@ fn token(observed: &Observed, client_id: &str, policy: &Policy, now: Timestamp) 
         requests: &observed.resource.requests,
         fulfilled: fulfilled.as_ref(),
     };
-    match need::need(&wanted, observed.published(), now) {
+    let unless_paused = |step| match observed.pause.as_ref().filter(|pause| pause.until > now) {
+        Some(pause) => Next::Halt(paused(observed, pause, now)),
+        None => Next::Do(step),
+    };
+    let revocation = revocation(observed, fulfilled.as_ref());
+    match (need::need(&wanted, observed.published(), now), revocation) {
+        (Need::Yes(_), Some(step)) if observed.learned.published => Next::Do(step),
         // What was just published is not good for long: the next one is asked for at the next wake, not in a circle.
-        Need::Yes(_) if observed.learned.published => Next::Done(later(now, SHORTEST_PAUSE)),
-        Need::Yes(why) => match observed.pause.as_ref().filter(|pause| pause.until > now) {
-            Some(pause) => Next::Halt(paused(observed, pause, now)),
-            None => Next::Do(Step::Obtain { why }),
-        },
-        Need::No(_) if !observed.secret.is_current() => Next::Do(Step::WriteSecret),
-        Need::No(refresh) => left_over(observed).map_or(Next::Done(refresh.at), Next::Do),
+        (Need::Yes(_), None) if observed.learned.published => Next::Done(later(now, SHORTEST_PAUSE)),
+        // A revocation that fails must not keep a token from being refreshed.
+        (Need::Yes(why), _) => unless_paused(Step::Obtain { why }),
+        (Need::No(_), _) if !observed.secret.is_current() => Next::Do(Step::WriteSecret),
+        (Need::No(_), Some(step)) => unless_paused(step),
+        (Need::No(refresh), None) => left_over(observed).map_or(Next::Done(refresh.at), Next::Do),
     }
 }
 
@@ -197,9 +198,9 @@ fn finalizer(observed: &Observed) -> Option<Step> {
 }
 
 /// After the new token is published, the one that somebody wants revoked.
-fn revocation(observed: &Observed) -> Option<Step> {
-    let asked = observed.learned.why == Some(Why::RevocationRequested) && observed.learned.published;
-    (asked && observed.learned.revoked.is_none()).then_some(Step::RevokeReplaced)
+fn revocation(observed: &Observed, fulfilled: Option<&FulfilledRequests>) -> Option<Step> {
+    let is_half_done = fulfilled.is_some_and(|fulfilled| fulfilled.revoking.is_some());
+    (is_half_done && observed.learned.revoked.is_none()).then_some(Step::RevokeReplaced)
 }
 
 /// The provider and the client, or what keeps them from being used.
@@ -267,37 +268,12 @@ fn not_allowed(observed: &Observed, provider: &UsableProvider) -> Option<Trouble
 
 /// What a failed try means, and when the next one is made.
 fn failed(observed: &Observed, trouble: &Trouble, policy: &Policy, now: Timestamp) -> Halt {
-    let kind = if trouble.passes {
-        Kind::Passing {
-            retry_after: trouble.retry_after,
-        }
-    } else {
-        Kind::Refused
-    };
-    let failures = failures(observed);
     let uid = &observed.resource.uid;
     let published = observed.published().map(|token| {
         let refresh = need::refresh_of(token, promise(observed, policy), uid);
         (refresh, token.expires_at.0)
     });
-    let next = retry(kind, failures, now, published, uid);
-    halted(observed, trouble, next.at, failures, now)
-}
-
-fn failures(observed: &Observed) -> u32 {
-    observed
-        .pause
-        .as_ref()
-        .map_or(0, |pause| pause.failures)
-        .saturating_add(1)
-}
-
-fn halted(observed: &Observed, trouble: &Trouble, at: Timestamp, failures: u32, now: Timestamp) -> Halt {
-    let pause = Pause {
-        trouble: trouble.clone(),
-        until: at,
-        failures,
-    };
+    let pause = Pause::after(trouble, observed.pause.as_ref(), published, uid, now);
     paused(observed, &pause, now)
 }
 
@@ -313,14 +289,7 @@ fn paused(observed: &Observed, pause: &Pause, now: Timestamp) -> Halt {
 
 /// The promise to workloads.
 pub(super) fn promise(observed: &Observed, policy: &Policy) -> Promise {
-    Promise {
-        minimum_remaining: observed
-            .spec
-            .token
-            .minimum_remaining
-            .map_or(MINIMUM_REMAINING, Duration::from),
-        propagation: policy.token.propagation,
-    }
+    token::promise(&observed.spec.token, &policy.token)
 }
 
 /// The requests by annotation that are fulfilled now. A token that was issued in this pass fulfills both kinds, the
@@ -328,13 +297,15 @@ pub(super) fn promise(observed: &Observed, policy: &Policy) -> Promise {
 fn fulfilled(observed: &Observed) -> Option<FulfilledRequests> {
     let mut fulfilled = observed.status.fulfilled_requests.clone().unwrap_or_default();
     let asked = &observed.resource.requests;
-    let first_issue = observed.learned.published && observed.learned.why == Some(Why::NonePublished);
-    if observed.learned.published {
+    let is_new = observed.learned.why.is_some_and(Why::needs_new);
+    if observed.learned.published && is_new {
         fulfilled.refresh.clone_from(&asked.refresh);
     }
-    // With nothing to revoke, a request to revoke is fulfilled by the first token.
-    if observed.learned.revoked.is_some() || first_issue {
-        fulfilled.revoke.clone_from(&asked.revoke);
+    if observed.learned.published && observed.learned.why == Some(Why::RevocationRequested) {
+        fulfilled.revoking.clone_from(&asked.revoke);
+    }
+    if observed.learned.revoked.is_some() {
+        fulfilled.revoke = fulfilled.revoking.take();
     }
     // An annotation that is gone needs no memory.
     if asked.refresh.is_none() {
@@ -342,6 +313,7 @@ fn fulfilled(observed: &Observed) -> Option<FulfilledRequests> {
     }
     if asked.revoke.is_none() {
         fulfilled.revoke = None;
+        fulfilled.revoking = None;
     }
     (fulfilled != FulfilledRequests::default()).then_some(fulfilled)
 }
@@ -409,9 +381,4 @@ pub(super) fn later(time: Timestamp, span: Duration) -> Timestamp {
         .ok()
         .and_then(|span| time.checked_add(span).ok())
         .unwrap_or(Timestamp::MAX)
-}
-
-/// Whether a finding is about the token itself.
-pub(super) fn is_about_token(finding: &Finding) -> bool {
-    finding.type_ == TOKEN_FRESH
 }

@@ -22,6 +22,7 @@ use crate::controller::token::client::LoadedClient;
 use crate::controller::token::findings::Trouble;
 use crate::controller::token::held::Held;
 use crate::controller::token::need::{self, Why};
+use crate::controller::token::promise;
 use crate::controller::token::service::{Ask, Obtained};
 use crate::credential::secret_content::application::ApplicationCredentials;
 use crate::credential::secret_content::{self, Layout, Member, Vocabulary};
@@ -183,7 +184,7 @@ impl ClientApplications {
         let mut content = credentials.content();
         let mut secrets = vec![&credentials.api_key];
         if let Some(token) = &token {
-            content = token.add_to(content, held.previous(token, template));
+            content = token.add_to(content, held.previous(token, observed.secret.token(), template));
             secrets.push(&token.access_token);
         }
         let status = token.as_ref().map(|token| &token.status);
@@ -259,7 +260,7 @@ impl ClientApplications {
             api: api.as_ref(),
             settings,
             request_digest: &request_digest,
-            promise: token::promise(settings, &self.policy),
+            promise: promise(settings, &self.policy.token),
             why,
             urgency: need::urgency(published, now),
             refresh_token: None,

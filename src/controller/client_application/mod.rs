@@ -14,6 +14,8 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 mod token;
+#[cfg(test)]
+mod token_tests;
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::json;
@@ -17,8 +18,13 @@ use super::state::{
 };
 use crate::api::client_application::{ClientApplicationSpec, ClientApplicationStatus, PublishedSecret};
 use crate::api::conditions;
+use crate::api::token::{TokenSettings, TokenStatus};
 use crate::controller::owned_secret;
 use crate::controller::token::TokenPolicy;
+use crate::controller::token::findings::Trouble;
+use crate::controller::token::need;
+use crate::controller::token::pauses::Pause;
+use crate::controller::token::service::Obtained;
 use crate::credential::schedule::Backoff;
 use crate::identity::mark;
 use crate::identity::{Application, ApplicationMetadata, CallError, ErrorKind, KeyVerdict};
@@ -63,6 +69,8 @@ enum Fault {
     KilledInBetween(u8),
     /// The identity API wants a pause.
     Throttled,
+    /// The account may not do that.
+    Forbidden,
 }
 
 /// What becomes of a step or of a pause.
@@ -90,9 +98,39 @@ fn turns() -> impl Strategy<Value = Turn> {
         2 => (0_u8..60).prop_map(Fault::LostAfter),
         2 => (0_u8..60).prop_map(Fault::KilledInBetween),
         1 => Just(Fault::Throttled),
+        1 => Just(Fault::Forbidden),
     ];
     let took = prop_oneof![2 => Just(0), 3 => 0_u8..=30];
     (fault, took).prop_map(|(fault, took)| Turn { fault, took })
+}
+
+/// What users do meanwhile.
+#[derive(Clone, Debug)]
+enum Happening {
+    /// Nothing.
+    Nothing,
+    /// They change the spec.
+    Renamed,
+    /// They suspend the resource, or resume it.
+    Suspended(bool),
+    /// Their provider is another, or none.
+    Provider(ProviderView),
+}
+
+fn happenings() -> impl Strategy<Value = Happening> {
+    let not_ready = ProviderView::NotReady {
+        reason: "Suspended".into(),
+        message: "spec.suspend is true".into(),
+    };
+    prop_oneof![
+        2 => Just(Happening::Nothing),
+        2 => Just(Happening::Renamed),
+        2 => any::<bool>().prop_map(Happening::Suspended),
+        1 => Just(Happening::Provider(ProviderView::Missing)),
+        1 => Just(Happening::Provider(ProviderView::Pending)),
+        1 => Just(Happening::Provider(not_ready)),
+        2 => Just(Happening::Provider(ProviderView::Ready(usable_provider()))),
+    ]
 }
 
 /// Kubernetes, the identity API and the clock.
@@ -110,6 +148,11 @@ struct World {
     tried: BTreeSet<String>,
     /// Key and form of the Secret.
     secret: Option<(String, String)>,
+    /// The access token in it.
+    token: Option<TokenStatus>,
+    /// Access tokens that were given out.
+    issued: usize,
+    token_pause: Option<Pause>,
     versions: u64,
     created: usize,
     calls: usize,
@@ -141,6 +184,9 @@ impl World {
             late: Vec::new(),
             tried: BTreeSet::new(),
             secret: None,
+            token: None,
+            issued: 0,
+            token_pause: None,
             versions: 0,
             created: 0,
             calls: 0,
@@ -173,7 +219,7 @@ impl World {
                 } else {
                     SecretContent::Outdated
                 },
-                token: None,
+                token: self.token.clone().map(Box::new),
             });
         Observed {
             resource: self.resource(),
@@ -183,7 +229,11 @@ impl World {
             secret,
             rival: None,
             application_rival: None,
-            token: TokenView::default(),
+            token: TokenView {
+                can_be_had: true,
+                pause: self.token_pause.clone(),
+                ..TokenView::default()
+            },
             strays: Vec::new(),
             learned: Learned::default(),
             failure: None,
@@ -248,15 +298,25 @@ impl World {
             let planned = plan(&observed, &POLICY, self.now);
             let Some(step) = planned.step else {
                 self.status = planned.status;
+                self.token_pause = planned.token_pause;
                 self.failures = if planned.blocked { self.failures + 1 } else { 0 };
                 return Ended::Pass { wake: planned.wake };
             };
             let kind = step.kind();
-            match self.attempt(step, planned.status, script.next().unwrap_or(Turn::SMOOTH)) {
+            let obtained = observed.learned.token.obtained.clone();
+            let turn = script.next().unwrap_or(Turn::SMOOTH);
+            let had_token = self.has_token();
+            let attempted = self.attempt(step, planned.status, obtained, turn);
+            assert!(
+                !had_token || self.token.is_some() || self.spec.access_token.is_none(),
+                "{kind:?} takes the token from workloads"
+            );
+            match attempted {
                 Ok(Some(evidence)) => observed.absorb(evidence),
                 Ok(None) => {
                     // Restarting takes a moment, and a restarted process counts failures anew.
                     self.failures = 0;
+                    self.token_pause = None;
                     self.pass_time(Duration::from_secs(2));
                     return Ended::Killed;
                 }
@@ -270,8 +330,12 @@ impl World {
         &mut self,
         step: Step,
         status: ClientApplicationStatus,
+        obtained: Option<Obtained>,
         Turn { fault, took }: Turn,
     ) -> Result<Option<Evidence>, CallError> {
+        if matches!(step, Step::ObtainToken(_)) {
+            return Ok(self.attempt_token(fault));
+        }
         let calls_provider = matches!(
             step,
             Step::FindMarked(_)
@@ -291,13 +355,13 @@ impl World {
         match fault {
             Fault::KilledBefore => return Ok(None),
             Fault::KilledAfter => {
-                self.take_effect(step, status);
+                self.take_effect(step, status, obtained);
                 return Ok(None);
             }
             Fault::KilledInBetween(delay) => {
                 self.pass_time(took);
                 let settled = self.now + SignedDuration::try_from(self.unsettled()).unwrap();
-                self.take_effect_later(step, status, delay, settled);
+                self.take_effect_later(step, status, obtained, delay, settled);
                 return Ok(None);
             }
             _ if !calls_provider => {}
@@ -310,18 +374,19 @@ impl World {
                     retry_after: Some(Duration::from_secs(30)),
                 }));
             }
+            Fault::Forbidden => return Err(error(ErrorKind::Forbidden)),
             Fault::LostBefore => {
                 self.pass_time(took);
                 return Err(error(ErrorKind::Unknown));
             }
             Fault::LostAfter(delay) => {
                 self.pass_time(took);
-                self.take_effect_later(step, status, delay, Timestamp::MAX);
+                self.take_effect_later(step, status, obtained, delay, Timestamp::MAX);
                 return Err(error(ErrorKind::Unknown));
             }
             Fault::None => {}
         }
-        let evidence = self.take_effect(step, status);
+        let evidence = self.take_effect(step, status, obtained);
         self.pass_time(took);
         Ok(Some(evidence))
     }
@@ -353,6 +418,7 @@ impl World {
         &mut self,
         step: Step,
         status: ClientApplicationStatus,
+        obtained: Option<Obtained>,
         delay: u8,
         latest: Timestamp,
     ) {
@@ -362,7 +428,7 @@ impl World {
                 self.late.push((at.min(latest), metadata));
                 self.pass_time(Duration::ZERO);
             }
-            step => drop(self.take_effect(step, status)),
+            step => drop(self.take_effect(step, status, obtained)),
         }
     }
 
@@ -377,7 +443,70 @@ impl World {
         }
     }
 
-    fn take_effect(&mut self, step: Step, status: ClientApplicationStatus) -> Evidence {
+    /// What becomes of asking for an access token. What is lost was given out all the same.
+    fn attempt_token(&mut self, fault: Fault) -> Option<Evidence> {
+        let trouble = match fault {
+            Fault::KilledBefore => return None,
+            Fault::KilledAfter | Fault::KilledInBetween(_) => {
+                self.issued += 1;
+                return None;
+            }
+            Fault::None => return Some(Evidence::TokenObtained(Box::new(self.issue()))),
+            Fault::Unavailable => Trouble::passing("Unavailable", "no".into()),
+            Fault::LostBefore | Fault::Forbidden => Trouble::to_mend("InvalidClient", "no".into()),
+            Fault::LostAfter(_) => {
+                self.issued += 1;
+                Trouble::passing("OutcomeUnknown", "no answer".into())
+            }
+            Fault::Throttled => Trouble {
+                retry_after: Some(Duration::from_secs(30)),
+                ..Trouble::passing("Throttled", "slower".into())
+            },
+        };
+        Some(Evidence::TokenFailed(trouble))
+    }
+
+    fn issue(&mut self) -> Obtained {
+        self.issued += 1;
+        let settings = self.spec.access_token.as_ref().unwrap();
+        let client_id = self.status.client_id.as_deref().unwrap();
+        let expires_at = Time(self.now + SignedDuration::from_secs(3600));
+        Obtained {
+            access_token: format!("token-{}", self.issued).into(),
+            status: TokenStatus {
+                issued_at: Time(self.now),
+                expires_at: expires_at.clone(),
+                refresh_at: expires_at,
+                allowance_seconds: 10,
+                token_type: "Bearer".into(),
+                scope: None,
+                request_digest: need::request_digest(client_id, settings),
+                fingerprint: format!("sha256:token-{}", self.issued),
+                remark: None,
+            },
+        }
+    }
+
+    /// Whether workloads read a token that is valid.
+    fn has_token(&self) -> bool {
+        self.token
+            .as_ref()
+            .is_some_and(|token| token.expires_at.0 > self.now)
+    }
+
+    /// The Secret gets the token that was obtained, or else keeps its own where one is wanted.
+    fn write_token(&mut self, obtained: Option<Obtained>) -> Option<Box<TokenStatus>> {
+        let token = obtained.map(|obtained| obtained.status).or(self.token.take());
+        self.token = token.filter(|_| self.spec.access_token.is_some());
+        self.token.clone().map(Box::new)
+    }
+
+    fn take_effect(
+        &mut self,
+        step: Step,
+        status: ClientApplicationStatus,
+        obtained: Option<Obtained>,
+    ) -> Evidence {
         match step {
             Step::AddFinalizer => {
                 self.has_finalizer = true;
@@ -419,10 +548,18 @@ impl World {
                 self.secret = Some((application.api_key.expose_secret().to_owned(), form.clone()));
                 Evidence::SecretWritten {
                     published: self.published(&form),
-                    token: None,
+                    token: self.write_token(obtained),
                 }
             }
-            Step::ObtainToken(_) | Step::RewriteSecret => panic!("nobody wants a token here"),
+            Step::RewriteSecret => {
+                self.versions += 1;
+                let form = owned_secret::form(&self.spec.secret);
+                Evidence::SecretWritten {
+                    published: self.published(&form),
+                    token: self.write_token(obtained),
+                }
+            }
+            Step::ObtainToken(_) => panic!("that is another matter"),
             Step::Probe(key) => {
                 use secrecy::ExposeSecret;
                 self.tried.insert(key.expose_secret().to_owned());
@@ -451,6 +588,21 @@ impl World {
         application.clone()
     }
 
+    fn happens(&mut self, happening: Happening) {
+        match happening {
+            Happening::Nothing => {}
+            Happening::Renamed => {
+                self.generation += 1;
+                self.spec.display_name = Some(format!("payments-{}", self.generation));
+            }
+            Happening::Suspended(suspend) => {
+                self.generation += 1;
+                self.spec.suspend = Some(suspend);
+            }
+            Happening::Provider(provider) => self.provider = provider,
+        }
+    }
+
     /// Passes until nothing is left to do but to wait for the next check, or until the resource has ended.
     fn settle(&mut self, script: &mut impl Iterator<Item = Turn>) {
         for _ in 0..200 {
@@ -458,7 +610,9 @@ impl World {
                 _ if self.ended => return,
                 Ended::Killed => {}
                 Ended::Pass { wake }
-                    if self.is_ready() && self.status.applied_generation == Some(self.generation) =>
+                    if self.is_ready()
+                        && self.status.applied_generation == Some(self.generation)
+                        && (self.spec.access_token.is_none() || self.holds("TokenFresh")) =>
                 {
                     assert!(
                         wake.is_some_and(|wake| wake >= Duration::from_secs(60)),
@@ -573,6 +727,37 @@ proptest! {
         prop_assert!(world.holds("KeyAccepted"));
     }
 
+    /// Whatever else happens to a resource whose application is gone: it is not called ready before the application
+    /// was seen again.
+    #[test]
+    fn a_missing_application_is_never_called_ready(
+        first in prop::collection::vec(turns(), 0..10),
+        happenings in prop::collection::vec((happenings(), turns()), 1..25),
+    ) {
+        let mut world = World::new();
+        world.settle(&mut first.into_iter());
+        let lost = std::mem::take(&mut world.applications);
+        world.pass_time(POLICY.drift_interval);
+        world.run(&mut std::iter::empty());
+        prop_assert!(!world.holds("Ready"));
+        for (happening, turn) in happenings {
+            let said = format!("{happening:?}");
+            world.happens(happening);
+            if let Ended::Pass { wake: Some(wake) } = world.run(&mut std::iter::repeat_n(turn, 2)) {
+                world.pause(wake, turn);
+            }
+            prop_assert!(!world.holds("Ready"), "after {said} and {turn:?}");
+            prop_assert!(!world.holds("KeyAccepted"), "after {said} and {turn:?}");
+        }
+        prop_assert_eq!(world.created, 1);
+
+        world.applications = lost;
+        world.spec.suspend = None;
+        world.happens(Happening::Provider(ProviderView::Ready(usable_provider())));
+        world.settle(&mut std::iter::empty());
+        prop_assert!(world.holds("KeyAccepted"));
+    }
+
     #[test]
     fn a_deletion_always_ends_and_leaves_no_mark_where_the_provider_answers(
         first in prop::collection::vec(turns(), 0..20),
@@ -618,5 +803,64 @@ proptest! {
         prop_assert!(world.ended);
         let waited = world.now.duration_since(world.deletion.unwrap());
         prop_assert!(waited <= SignedDuration::from_secs(121), "{waited:?}");
+    }
+
+    /// A token beside the credentials: there in the end, and from then on never missing.
+    #[test]
+    fn a_token_that_is_wanted_is_there_and_follows_its_predecessor(
+        first in prop::collection::vec(turns(), 0..15),
+        second in prop::collection::vec(turns(), 0..15),
+    ) {
+        let mut world = World::new();
+        world.spec.access_token = Some(TokenSettings::default());
+        world.settle(&mut first.into_iter());
+        prop_assert!(world.has_token() && world.holds("TokenFresh"));
+        prop_assert_eq!(world.secret.as_ref().map(|(key, _)| key.as_str()), Some("key-1"));
+        let mut second = second.into_iter();
+        for _ in 0..8 {
+            let refresh_at = world.status.token.as_ref().unwrap().refresh_at.0;
+            let before = world.issued;
+            let wait = Duration::try_from(refresh_at.duration_since(world.now)).unwrap_or_default();
+            world.pass_time(wait + Duration::from_secs(1));
+            world.settle(&mut second);
+            prop_assert!(world.has_token() && world.holds("TokenFresh"));
+            prop_assert!(world.issued > before);
+        }
+        prop_assert_eq!(world.created, 1);
+    }
+
+    /// The account may be locked out for a day: the application's own credentials are good all the same.
+    #[test]
+    fn a_token_stays_fresh_without_the_account(script in prop::collection::vec(turns(), 0..15), missing in any::<bool>()) {
+        let mut world = World::new();
+        world.spec.access_token = Some(TokenSettings::default());
+        world.settle(&mut script.into_iter());
+        world.provider = ProviderView::NotReady { reason: "LoginRefused".into(), message: "no".into() };
+        if missing {
+            world.provider = ProviderView::Missing;
+        }
+        let end = world.now + SignedDuration::from_secs(24 * 3600);
+        while world.now < end {
+            match world.run(&mut std::iter::empty()) {
+                Ended::Pass { wake } => world.pass_time(wake.expect("a wake for the refresh")),
+                Ended::Killed => panic!("nobody kills it"),
+            }
+            prop_assert!(world.has_token() && world.is_ready());
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_wanted_no_more_is_gone_in_the_end(
+        first in prop::collection::vec(turns(), 0..15),
+        second in prop::collection::vec(turns(), 0..15),
+    ) {
+        let mut world = World::new();
+        world.spec.access_token = Some(TokenSettings::default());
+        world.settle(&mut first.into_iter());
+        world.spec.access_token = None;
+        world.generation = 2;
+        world.settle(&mut second.into_iter());
+        prop_assert!(world.token.is_none() && world.status.token.is_none());
+        prop_assert_eq!(world.secret.as_ref().map(|(key, _)| key.as_str()), Some("key-1"));
     }
 }

@@ -1,5 +1,8 @@
 //! The credentials of the client that a token is for, as the cluster holds them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;

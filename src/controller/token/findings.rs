@@ -1,5 +1,8 @@
 //! What is true of a token, and what a failure to get one means.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

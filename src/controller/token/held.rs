@@ -69,19 +69,28 @@ impl Held {
         })
     }
 
-    /// The token that is replaced by `next`, if it is another.
+    /// The token that is replaced by `next`, if it is another. `recorded` finds it where the Secret was written with other
+    /// names than those that are wanted now.
     #[must_use]
-    pub fn replaced_by(&self, next: &Obtained) -> Option<SecretString> {
-        self.value(Member::AccessToken)
+    pub fn replaced_by(&self, next: &Obtained, recorded: Option<&TokenStatus>) -> Option<SecretString> {
+        recorded
+            .and_then(|recorded| self.token(recorded))
+            .map(|held| held.access_token)
+            .or_else(|| self.value(Member::AccessToken))
             .filter(|held| held.expose_secret() != next.access_token.expose_secret())
     }
 
     /// The token to keep beside `next` as the previous one, where the spec wants that.
     #[must_use]
-    pub fn previous(&self, next: &Obtained, template: &SecretTemplate) -> Option<SecretString> {
+    pub fn previous(
+        &self,
+        next: &Obtained,
+        recorded: Option<&TokenStatus>,
+        template: &SecretTemplate,
+    ) -> Option<SecretString> {
         (template.previous_access_token == Some(true))
             .then(|| {
-                self.replaced_by(next)
+                self.replaced_by(next, recorded)
                     .or_else(|| self.value(Member::PreviousAccessToken))
             })
             .flatten()

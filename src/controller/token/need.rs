@@ -1,5 +1,8 @@
 //! Whether a token is needed now, and why.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
@@ -61,20 +64,22 @@ impl Why {
 /// Whether a resource needs a token now. `published` is what its Secret holds.
 #[must_use]
 pub fn need(wanted: &Wanted<'_>, published: Option<&TokenStatus>, now: Timestamp) -> Need {
+    let none = FulfilledRequests::default();
+    let done = wanted.fulfilled.unwrap_or(&none);
+    let asked = wanted.requests;
+    // What somebody asks for comes first: for any other reason a kept token would do, and that may be the very one that
+    // is to go.
+    if asked.revoke.is_some() && asked.revoke != done.revoke && asked.revoke != done.revoking {
+        return Need::Yes(Why::RevocationRequested);
+    }
+    if asked.refresh.is_some() && asked.refresh != done.refresh {
+        return Need::Yes(Why::RefreshRequested);
+    }
     let Some(published) = published else {
         return Need::Yes(Why::NonePublished);
     };
     if published.request_digest != wanted.request_digest {
         return Need::Yes(Why::RequestChanged);
-    }
-    let asked = |of: fn(&FulfilledRequests) -> Option<&String>| {
-        of(wanted.requests).is_some_and(|asked| wanted.fulfilled.and_then(of) != Some(asked))
-    };
-    if asked(|requests| requests.revoke.as_ref()) {
-        return Need::Yes(Why::RevocationRequested);
-    }
-    if asked(|requests| requests.refresh.as_ref()) {
-        return Need::Yes(Why::RefreshRequested);
     }
     let due = refresh_of(published, wanted.promise, wanted.uid);
     if due.at <= now {
@@ -107,6 +112,7 @@ pub fn requests(annotations: &BTreeMap<String, String>) -> FulfilledRequests {
     FulfilledRequests {
         refresh: value(REFRESH_REQUESTED_ANNOTATION),
         revoke: value(REVOKE_REQUESTED_ANNOTATION),
+        revoking: None,
     }
 }
 

@@ -1,5 +1,8 @@
 //! Gets tokens: one call at a time for the same request, tried before use where that is wanted.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
