@@ -14,6 +14,7 @@ use super::{ClientApplications, desired, token};
 use crate::api::ClientApplication;
 use crate::api::client_application::ClientApplicationStatus;
 use crate::api::names::RELEASE_FINALIZER;
+use crate::api::token::TokenStatus;
 use crate::controller::ReconcileError;
 use crate::controller::owned_secret;
 use crate::controller::secret_writer::{self, Written};
@@ -270,10 +271,26 @@ impl ClientApplications {
                     let left = published.expires_at.0.duration_since(now).as_secs_f64();
                     self.metrics.token_refreshed("client_application", left);
                 }
+                if let Some(replaced) = published.filter(|_| why == Why::RevocationRequested) {
+                    self.tell_not_revoked(pass, replaced).await;
+                }
                 Evidence::TokenObtained(Box::new(got.obtained))
             }
             Err(trouble) => Evidence::TokenFailed(trouble),
         })
+    }
+
+    /// Somebody wants a token to be worthless, and only its end can make it that.
+    async fn tell_not_revoked(&self, pass: &Pass, replaced: &TokenStatus) {
+        let message = format!(
+            "the replaced token was not revoked: the identity provider offers no revocation. It is valid until {:.0}",
+            replaced.expires_at.0
+        );
+        tracing::warn!("{message}");
+        let about = pass.object.object_ref(&());
+        self.events
+            .publish(&about, EventType::Warning, "TokenNotRevoked", "Revoke", &message)
+            .await;
     }
 }
 

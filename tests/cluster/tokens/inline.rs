@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
+use keywright::api::names::{REFRESH_REQUESTED_ANNOTATION, REVOKE_REQUESTED_ANNOTATION};
 use keywright::api::{ClientApplication, IdentityProvider};
 use keywright_sandbox::Operation;
 use serde_json::json;
@@ -117,6 +118,42 @@ async fn an_edited_secret_is_mended_without_a_new_token() {
     stage.world.delete::<Secret>(SECRET).await;
     has(&stage, &whole).await;
     assert_eq!(stage.calls(), 1);
+}
+
+#[tokio::test]
+async fn annotations_ask_for_another_token() {
+    let stage = Stage::new("wishes", LONG).await;
+    let mut operator = stage.operator();
+    stage.apply_didit(PASSWORD).await;
+    let resource = client_application("payments", json!({"accessToken": {}}));
+    stage.world.apply(resource).await;
+    stage.world.until_published("payments").await;
+    for (calls, annotation, value) in [
+        (2, REFRESH_REQUESTED_ANNOTATION, "1"),
+        (3, REFRESH_REQUESTED_ANNOTATION, "2"),
+        (4, REVOKE_REQUESTED_ANNOTATION, "1"),
+    ] {
+        let earlier = held(&stage.world.secret(SECRET).await.unwrap());
+        let change = json!({"metadata": {"annotations": {annotation: value}}});
+        stage.world.edit::<ClientApplication>("payments", change).await;
+        stage
+            .world
+            .until_secret(SECRET, "holds another token", |secret| held(secret) != earlier)
+            .await;
+        stage.world.until_noticed("payments", SECRET).await;
+        assert_eq!(stage.calls(), calls);
+    }
+    let said = stage.world.until_event("payments", "TokenNotRevoked").await;
+    assert!(said.starts_with("the replaced token was not revoked: "), "{said}");
+
+    let token = held(&stage.world.secret(SECRET).await.unwrap());
+    operator.stop().await;
+    operator.start_again();
+    // Whoever comes later is served later.
+    stage.world.apply(client_application("later", json!({}))).await;
+    stage.world.until_published("later").await;
+    assert_eq!(held(&stage.world.secret(SECRET).await.unwrap()), token);
+    assert_eq!(stage.calls(), 4);
 }
 
 /// The Secret has the same entries again.

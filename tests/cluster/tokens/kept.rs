@@ -1,10 +1,13 @@
 //! A token that a workload reads is always fresh, and costs no more calls than its life demands.
 
+use std::time::Duration;
+
+use keywright::api::AccessToken;
 use keywright_sandbox::Operation;
 use serde_json::json;
 
 use super::reader::{Reader, Reading};
-use super::stage::{SHORT, SHORT_PROMISE, Stage, secret_of};
+use super::stage::{LONG, SHORT, SHORT_PROMISE, Stage, secret_of};
 use crate::harness::World;
 
 #[tokio::test]
@@ -48,7 +51,7 @@ fn were_asked_for_when_due(world: &World, tokens: &[Reading]) {
 
 #[tokio::test]
 async fn a_restart_asks_for_no_token() {
-    let stage = Stage::with_server("restart", super::stage::LONG).await;
+    let stage = Stage::with_server("restart", LONG).await;
     let mut operator = stage.operator();
     let before = stage.publish("reports", json!({})).await;
     let token = stage.published("reports").await;
@@ -59,4 +62,37 @@ async fn a_restart_asks_for_no_token() {
     assert_eq!(stage.calls(), 2, "one for each resource");
     assert_eq!(stage.published("reports").await, token);
     assert_eq!(stage.token("reports").await.status, before.status);
+}
+
+#[tokio::test]
+async fn a_promise_that_cannot_be_kept_is_said_and_makes_no_storm() {
+    let stage = Stage::with_server("short", Duration::from_secs(10)).await;
+    let _operator = stage.operator();
+    stage.publish("reports", json!({"minimumRemaining": "1h"})).await;
+    let said = stage
+        .world
+        .until::<AccessToken>("reports", ("LifetimeSufficient", "False", "LifetimeTooShort"))
+        .await;
+    assert!(
+        said.message
+            .starts_with("the token lives 10s; minimumRemaining takes 1h"),
+        "{}",
+        said.message
+    );
+    let reader = Reader::of(&stage.world, &secret_of("reports"));
+    reader.until(4).await;
+    let tokens = reader.all();
+    were_asked_for_when_due(&stage.world, &tokens);
+    for pair in tokens.windows(2) {
+        let apart = pair[1]
+            .status
+            .issued_at
+            .0
+            .duration_since(pair[0].status.issued_at.0);
+        assert!(
+            apart.as_secs() >= 4,
+            "a token of ten seconds was replaced after {apart:?}"
+        );
+    }
+    reader.always_had(Duration::from_secs(1));
 }

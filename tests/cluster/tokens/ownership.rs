@@ -135,3 +135,16 @@ async fn a_resource_that_is_deleted_takes_its_secret_with_it() {
     stage.world.until_gone::<Secret>(&secret_of("reports")).await;
     assert_eq!(stage.calls(), 1);
 }
+
+#[tokio::test]
+async fn a_token_that_was_to_be_revoked_and_cannot_be_is_said_when_its_resource_goes() {
+    let stage = Stage::with_server("left", LONG).await;
+    let _operator = stage.operator();
+    let spec = json!({"revocationPolicy": "OnDeletion"});
+    stage.publish("reports", spec).await;
+    stage.world.delete::<AccessToken>("reports").await;
+    let said = stage.world.until_event("reports", "TokenLeftBehind").await;
+    assert!(said.starts_with("the access token was not revoked: "), "{said}");
+    stage.world.until_gone::<AccessToken>("reports").await;
+    stage.world.until_gone::<Secret>(&secret_of("reports")).await;
+}
