@@ -102,14 +102,14 @@ pub struct AccessTokenSpec {
     /// The identity provider to use. Cannot change.
     pub provider_ref: ProviderReference,
 
-    /// The client that the token is for.
+    /// The client that the token is for: exactly one of `clientApplicationRef`, `secretRef` and `providerAccount`.
     pub client: TokenClient,
 
     /// What is asked of the token.
     #[serde(flatten)]
     pub token: TokenSettings,
 
-    /// The Secret to write.
+    /// The Secret to write. Its labels and annotations are those that stand here: none are copied from this resource.
     pub secret: SecretTemplate,
 
     /// While true, nothing is called and nothing is written for this resource; what was published stays, and the

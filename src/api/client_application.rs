@@ -110,6 +110,10 @@ pub const KEY_ACCEPTED: &str = "KeyAccepted";
         "spec.secret.type cannot change while spec.secret.name stays: Kubernetes does not let a Secret change its type. Choose another name as well",
     ),
     validation = rule(
+        "!has(self.accessToken) || !has(self.accessToken.revocationPolicy) || self.accessToken.revocationPolicy == 'Never'",
+        "spec.accessToken.revocationPolicy: only Never is possible, since Didit offers no call that revokes a token",
+    ),
+    validation = rule(
         "!has(self.deletionPolicy) || self.deletionPolicy == 'Retain'",
         "spec.deletionPolicy: only Retain is possible, since Didit offers no call that deletes an application. On deletion Keywright removes its Secret and its mark, and the application stays",
     ),
@@ -138,7 +142,7 @@ pub struct ClientApplicationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopt: Option<Adoption>,
 
-    /// The Secret to write.
+    /// The Secret to write. Its labels and annotations are those that stand here: none are copied from this resource.
     pub secret: SecretTemplate,
 
     /// Keep an access token of this application fresh in the same Secret. When absent, the Secret holds the
@@ -146,7 +150,9 @@ pub struct ClientApplicationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token: Option<TokenSettings>,
 
-    /// What becomes of the application when this resource is deleted.
+    /// What becomes of the application when this resource is deleted: `Retain`, also when absent. The application
+    /// stays at the identity API, without Keywright's mark. `Delete` is refused, since Didit offers no way to delete
+    /// one. The Secret is removed in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
 
@@ -258,9 +264,7 @@ pub struct Adoption {
     pub application_id: String,
 }
 
-/// What becomes of the application when its resource is deleted. `Retain`, also when absent: it stays at the
-/// identity API. `Delete` is refused, since Didit offers no way to delete an application. The Secret is removed in
-/// any case.
+/// What becomes of the application when its resource is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum DeletionPolicy {
     /// It stays at the identity API, without Keywright's mark.
@@ -296,15 +300,13 @@ pub struct ClientApplicationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization_id: Option<String>,
 
-    /// How Keywright came by the application.
+    /// How Keywright came by the application: `Created` it, or `Adopted` one that existed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 
     /// What becomes of the application when this resource is deleted. Always `Retain`: the application stays at
     /// the identity API, since Didit offers no way to delete one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    // As it stands here, since the description of a type takes the place of a field's.
-    #[schemars(with = "Option<String>", extend("enum" = ["Retain", "Delete"]))]
     pub deletion_policy: Option<DeletionPolicy>,
 
     /// A creation that was begun and whose outcome is not recorded yet. While it stands, Keywright looks

@@ -31,21 +31,18 @@ pub use provider::{
 };
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt;
 use kube::core::Rule;
 
 /// Every custom resource definition of Keywright, in the order of `keywright crd`.
 #[must_use]
 pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
     [
-        AccessToken::crd(),
-        ClientApplication::crd(),
-        ClusterIdentityProvider::crd(),
-        IdentityProvider::crd(),
+        description::definition::<AccessToken>(),
+        description::definition::<ClientApplication>(),
+        description::definition::<ClusterIdentityProvider>(),
+        description::definition::<IdentityProvider>(),
     ]
-    .into_iter()
-    .map(description::in_paragraphs)
-    .collect()
+    .into()
 }
 
 /// A CEL rule with the sentence that the user reads when it does not hold.

@@ -105,7 +105,8 @@ pub struct OAuth2Endpoints {
 ))]
 #[serde(rename_all = "camelCase")]
 pub struct ClientAuthentication {
-    /// The method, by its registered name.
+    /// The method, by its name in the OAuth registry: `client_secret_basic`, `client_secret_post`, `private_key_jwt`
+    /// (RFC 7523) or `tls_client_auth` (RFC 8705 section 2.1).
     pub method: ClientAuthenticationMethod,
     /// How client assertions are signed. When absent, it follows from the key: `RS256` for an RSA key.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -81,7 +81,7 @@ pub struct IdentityProviderSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub didit: Option<DiditProvider>,
 
-    /// An OAuth 2.0 authorization server.
+    /// An OAuth 2.0 authorization server. Exactly one of `didit` and `oauth2`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oauth2: Option<OAuth2Provider>,
 
@@ -89,8 +89,9 @@ pub struct IdentityProviderSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_budget: Option<RequestBudget>,
 
-    /// Whether resources that ask for the same token share one: same client, scopes, audience and resources. Then
-    /// one call serves many Secrets. When absent, each gets its own.
+    /// Whether resources that ask for the same token share one: same client with the same credentials, scopes,
+    /// audience and resources. Then one call serves many Secrets, and no token is revoked. When absent, each resource
+    /// gets its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share_tokens: Option<bool>,
 
@@ -157,7 +158,7 @@ pub struct ClusterIdentityProviderSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub didit: Option<DiditProvider>,
 
-    /// An OAuth 2.0 authorization server.
+    /// An OAuth 2.0 authorization server. Exactly one of `didit` and `oauth2`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oauth2: Option<OAuth2Provider>,
 
@@ -188,8 +189,9 @@ pub struct ClusterIdentityProviderSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_budget: Option<RequestBudget>,
 
-    /// Whether resources that ask for the same token share one: same client, scopes, audience and resources. Then
-    /// one call serves many Secrets. When absent, each gets its own.
+    /// Whether resources that ask for the same token share one: same client with the same credentials, scopes,
+    /// audience and resources. Then one call serves many Secrets, and no token is revoked. When absent, each resource
+    /// gets its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share_tokens: Option<bool>,
 

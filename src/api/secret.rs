@@ -62,8 +62,9 @@ pub struct SecretTemplate {
     )]
     pub name: String,
 
-    /// Type of the Secret: `Opaque` when absent. Kubernetes does not let a Secret change its type, so it
-    /// can only change together with the name.
+    /// Type of the Secret: `Opaque`, also when absent, or `keywright.dev/credentials`, which tools can tell from
+    /// ordinary Secrets. Kubernetes does not let a Secret change its type, so it can only change together with the
+    /// name.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub type_: Option<SecretType>,
 
@@ -94,6 +95,11 @@ pub struct SecretTemplate {
     pub keys: Option<SecretKeys>,
 
     /// The forms in which the content is written, one beside the other: `Keys` when absent.
+    ///
+    /// `Keys`: one key for each value, such as `client_id` or `access_token`. `Environment`: one key for each value,
+    /// named for environment variables, such as `DIDIT_ACCESS_TOKEN`; with an OAuth 2.0 provider `OAUTH2_ACCESS_TOKEN`.
+    /// `Json`: one document `credentials.json`. `Dotenv`: one document `credentials.env`. `AuthorizationHeader`: the
+    /// token as a header line `Authorization: Bearer ...` under `authorization`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     #[x_kube(validation = rule(

@@ -41,9 +41,10 @@ pub struct TokenSettings {
     ))]
     pub resources: Vec<String>,
 
-    /// How much life a token has left at the least whenever a workload reads it, for example `10m`: `1m` when
-    /// absent. Keywright refreshes earlier than that by what the kubelet takes to show a new value, by the
-    /// difference of the clocks, and by how long the server takes.
+    /// For how long a token is still valid, at the least, when a workload reads it, for example `10m`: `1m` when absent.
+    /// The refresh comes earlier still, by what the kubelet takes to show a new value (`--propagation-budget`), by the
+    /// difference of the clocks, and by how long the server takes. Where tokens do not live that long, the condition
+    /// `LifetimeSufficient` says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         with = "String",
@@ -61,7 +62,9 @@ pub struct TokenSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<TokenVerification>,
 
-    /// Whether a token is made worthless at the server (RFC 7009) when it is no longer needed: `Never` when absent.
+    /// Whether a token is made worthless at the server (RFC 7009) when it is no longer needed: `Never`, also when
+    /// absent, leaves it to expire; `OnDeletion` revokes the published token when the resource is deleted, where the
+    /// server offers that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocation_policy: Option<RevocationPolicy>,
 }
@@ -80,8 +83,8 @@ pub struct TokenSettings {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct TokenVerification {
-    /// `Introspection` (RFC 7662) or `Probe`. When absent, introspection where the server offers it, else the
-    /// probe.
+    /// `Introspection` (RFC 7662) asks the server about the token, `Probe` calls `probeUrl` with it. When absent,
+    /// introspection where the server offers it, else the probe; without `probeUrl` always introspection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<VerificationMethod>,
 

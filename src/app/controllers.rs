@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -11,40 +10,32 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{ListParams, PartialObjectMeta};
-use kube::core::DeserializeGuard;
+use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::{self, Controller};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates};
 use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Config;
 use super::health::OperatorHealth;
-use crate::api::client_application::ProviderKind;
-use crate::api::{AccessToken, ClientApplication, ClusterIdentityProvider, IdentityProvider};
-use crate::controller::access_token::clients::KnownClients;
+use super::shared::Shared;
+use super::watchable::{Watchable, requests_by_annotation};
+use crate::api::{AccessToken, ClientApplication};
 use crate::controller::access_token::{self, AccessTokens};
 use crate::controller::client_application::ClientApplications;
 use crate::controller::identity_provider::{IdentityProviders, Observers, ProviderResource};
-use crate::controller::index::{Consumer, ConsumerIndex, ConsumerKind};
-use crate::controller::registry::{ProviderKey, ProviderRegistry};
-use crate::controller::token::need;
-use crate::controller::token::pauses::Pauses;
-use crate::controller::token::service::TokenService;
+use crate::controller::index::ConsumerKind;
+use crate::controller::registry::ProviderKey;
 use crate::controller::wake::Wake;
 use crate::controller::written::WrittenVersions;
 use crate::controller::{Reconciler, Wrapper};
-use crate::identity::budget::BudgetRegistry;
 use crate::identity::http::CallObserver;
-use crate::identity::oauth2::MetadataCache;
-use crate::identity::session::SessionRegistry;
 use crate::kube_ext::events::Events;
 use crate::kube_ext::freshness::Freshness;
-use crate::kube_ext::index::SecretIndex;
 use crate::kube_ext::lease::Leadership;
 use crate::kube_ext::watch::{self, Change, ChangeTracker};
 use crate::telemetry::metrics::Metrics;
@@ -61,76 +52,10 @@ pub(super) struct Work {
     pub(super) tasks: TaskTracker,
 }
 
-/// What the controllers share.
-#[derive(Clone, Default)]
-struct Shared {
-    providers: Arc<ProviderRegistry>,
-    consumers: Arc<ConsumerIndex>,
-    secrets: Arc<SecretIndex>,
-    sessions: Arc<SessionRegistry>,
-    metadata: Arc<MetadataCache>,
-    budgets: Arc<BudgetRegistry>,
-    tokens: Arc<TokenService>,
-    application_pauses: Arc<Pauses>,
-    token_pauses: Arc<Pauses>,
-    token_clients: Arc<KnownClients>,
-    wake_applications: Wake<ClientApplication>,
-    wake_tokens: Wake<AccessToken>,
-    wake_providers: Wake<IdentityProvider>,
-    wake_cluster_providers: Wake<ClusterIdentityProvider>,
-}
-
 /// What is waited for before the first watch is opened.
 const DEFINITIONS: &str = "custom resource definitions";
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-impl Shared {
-    fn wake_provider(&self, key: &ProviderKey) {
-        match key.kind {
-            ProviderKind::IdentityProvider => self.wake_providers.wake(&key.namespace, &key.name),
-            ProviderKind::ClusterIdentityProvider => self.wake_cluster_providers.wake("", &key.name),
-        }
-    }
-
-    fn wake_all(&self, consumers: Vec<Consumer>) {
-        for Consumer {
-            kind,
-            namespace,
-            name,
-        } in consumers
-        {
-            match kind {
-                ConsumerKind::ClientApplication => self.wake_applications.wake(&namespace, &name),
-                ConsumerKind::AccessToken => self.wake_tokens.wake(&namespace, &name),
-            }
-        }
-    }
-
-    /// What these rest on has changed: what has failed before may succeed now.
-    fn reconsider(&self, consumers: Vec<Consumer>) {
-        for Consumer {
-            kind,
-            namespace,
-            name,
-        } in &consumers
-        {
-            let place = (namespace.clone(), name.clone());
-            match kind {
-                ConsumerKind::ClientApplication => self.application_pauses.end(&place),
-                ConsumerKind::AccessToken => {
-                    self.token_pauses.end(&place);
-                    self.token_clients.forget(&place);
-                }
-            }
-        }
-        self.wake_all(consumers);
-    }
-
-    fn wake_users(&self, key: &ProviderKey) {
-        self.reconsider(self.consumers.users(key));
-    }
-}
 
 impl Work {
     /// Works until `stop`, then lets what has begun come to its end.
@@ -140,7 +65,7 @@ impl Work {
             () = self.definitions_exist() => self.health.filled(DEFINITIONS),
             () = stop.cancelled() => return,
         }
-        let shared = Shared::default();
+        let shared = Shared::new(self.config.policy.release_timeout);
         let mut running: Vec<Running> = Vec::new();
         for namespace in self.namespaces() {
             running.push(self.applications(&shared, namespace.as_deref(), stop.clone()));
@@ -190,16 +115,25 @@ impl Work {
 
     /// A watch on a kind that does not exist would only fail over and over.
     async fn definitions_exist(&self) {
+        self.definition_exists::<ClientApplication>().await;
+        self.definition_exists::<AccessToken>().await;
+    }
+
+    async fn definition_exists<K: Watchable + Resource<Scope = NamespaceResourceScope>>(&self) {
         loop {
             let namespace = self.config.watch_namespaces.first().map(String::as_str);
-            let api: Api<ClientApplication> = watch::namespaced(&self.client, namespace);
+            let api: Api<K> = watch::namespaced(&self.client, namespace);
             match api.list_metadata(&ListParams::default().limit(1)).await {
                 Ok(_) => return,
                 Err(kube::Error::Api(answer)) if answer.is_not_found() => tracing::warn!(
-                    "the custom resource definitions are not installed; apply what `keywright crd` prints. Looking again in 5 seconds"
+                    "the custom resource definition of {} is not installed; apply what `keywright crd` prints. Looking again in 5 seconds",
+                    K::KIND
                 ),
                 Err(error) => {
-                    tracing::warn!("listing ClientApplications failed: {error}. Trying again in 5 seconds");
+                    tracing::warn!(
+                        "listing resources of kind {} failed: {error}. Trying again in 5 seconds",
+                        K::KIND
+                    );
                 }
             }
             tokio::time::sleep(Duration::from_secs(5)).await;
@@ -442,8 +376,9 @@ impl Work {
             .reflect(writer)
             .applied_objects()
             .predicate_filter(relevant, PredicateConfig::default());
+        let concurrency = self.config.concurrency.max(R::LEAST_CONCURRENCY);
         let controller = Controller::for_stream(applied, reader)
-            .with_config(controller::Config::default().concurrency(self.config.concurrency))
+            .with_config(controller::Config::default().concurrency(concurrency))
             .reconcile_on(wake)
             .graceful_shutdown_on(stop.cancelled_owned())
             .run(Wrapper::run, |_, error, _| match *error {}, wrapper);
@@ -466,57 +401,6 @@ impl Work {
             &self.config.replica_name,
             self.metrics.clone(),
         )
-    }
-}
-
-/// Changes with what somebody asks for by annotation.
-fn requests_by_annotation(object: &impl Resource) -> Option<u64> {
-    let mut hasher = DefaultHasher::new();
-    let requests = need::requests(object.annotations());
-    (requests.refresh, requests.revoke).hash(&mut hasher);
-    Some(hasher.finish())
-}
-
-/// A kind of our own that can be watched.
-trait Watchable:
-    Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + Sync + 'static
-{
-    /// Its kind in logs and metrics.
-    const KIND: &'static str;
-
-    /// The API it is watched through.
-    fn guarded(client: &Client, namespace: Option<&str>) -> Api<DeserializeGuard<Self>>;
-}
-
-impl Watchable for ClientApplication {
-    const KIND: &'static str = "ClientApplication";
-
-    fn guarded(client: &Client, namespace: Option<&str>) -> Api<DeserializeGuard<Self>> {
-        watch::namespaced(client, namespace)
-    }
-}
-
-impl Watchable for AccessToken {
-    const KIND: &'static str = "AccessToken";
-
-    fn guarded(client: &Client, namespace: Option<&str>) -> Api<DeserializeGuard<Self>> {
-        watch::namespaced(client, namespace)
-    }
-}
-
-impl Watchable for IdentityProvider {
-    const KIND: &'static str = "IdentityProvider";
-
-    fn guarded(client: &Client, namespace: Option<&str>) -> Api<DeserializeGuard<Self>> {
-        watch::namespaced(client, namespace)
-    }
-}
-
-impl Watchable for ClusterIdentityProvider {
-    const KIND: &'static str = "ClusterIdentityProvider";
-
-    fn guarded(client: &Client, _namespace: Option<&str>) -> Api<DeserializeGuard<Self>> {
-        Api::all(client.clone())
     }
 }
 

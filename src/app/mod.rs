@@ -2,6 +2,8 @@
 
 mod controllers;
 mod health;
+mod shared;
+mod watchable;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -53,6 +53,9 @@ pub trait Reconciler: Send + Sync + 'static {
     /// Its name in logs and metrics.
     const NAME: &'static str;
 
+    /// How many resources are worked on at the same time at the least, whatever is configured.
+    const LEAST_CONCURRENCY: u16 = 1;
+
     /// Brings one resource in line. `earlier_failures` counts the passes in a row that were blocked.
     async fn reconcile(&self, object: Arc<Self::Kind>, earlier_failures: u32)
     -> Result<Pass, ReconcileError>;

@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
+use super::registry::ProviderKey;
 use crate::api::client_application::{PublishedSecret, SECRET_SYNCED};
 use crate::api::conditions::{Finding, Truth};
 use crate::api::names::{
@@ -39,6 +40,9 @@ pub struct Owner {
     pub uid: String,
 }
 
+/// Whom a Secret belongs to that names no owner.
+pub const NOBODY: &str = "somebody else (it names no owner)";
+
 /// The Secret that a spec names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretView {
@@ -56,7 +60,7 @@ pub enum SecretView {
         /// How it stands to what should be in it.
         content: SecretContent,
         /// The access token in it, where there is one.
-        token: Option<TokenStatus>,
+        token: Option<Box<TokenStatus>>,
     },
 }
 
@@ -104,8 +108,19 @@ impl SecretView {
                 content: SecretContent::Current | SecretContent::Outdated,
                 token,
                 ..
-            } => token.as_ref(),
+            } => token.as_deref(),
             _ => None,
+        }
+    }
+
+    /// Says who reads it, where it names no owner: its account would be lost with it.
+    #[must_use]
+    pub fn read_by(self, providers: &[ProviderKey]) -> Self {
+        match (&self, providers.first()) {
+            (Self::Foreign { owner }, Some(provider)) if owner == NOBODY => Self::Foreign {
+                owner: format!("{} {}, which reads it,", provider.kind.as_str(), provider.name),
+            },
+            _ => self,
         }
     }
 
@@ -333,7 +348,7 @@ pub fn described_owner(live: &Secret, owner: &Owner) -> String {
     match (controller, live.labels().get(MANAGED_BY_LABEL)) {
         (Some(reference), _) => format!("{}/{}", reference.kind, reference.name),
         (None, Some(manager)) => format!("{manager:?} (its label {MANAGED_BY_LABEL})"),
-        (None, None) => "somebody else (it names no owner)".to_owned(),
+        (None, None) => NOBODY.to_owned(),
     }
 }
 
@@ -350,7 +365,11 @@ pub fn claim_refused(
         (SecretView::Foreign { owner }, _) => (
             "SecretConflict",
             format!(
-                "Secret {name} belongs to {owner} and is not touched. Choose another spec.secret.name, or delete that Secret if nothing needs it"
+                "Secret {name} belongs to {owner} and is not touched. Choose another spec.secret.name{}",
+                match owner.as_str() {
+                    NOBODY => ", or delete that Secret if nothing needs it",
+                    _ => "",
+                }
             ),
         ),
         (SecretView::Absent, Some(rival)) => (

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kube::core::{Selector, SelectorExt};
+use tokio::time::Instant;
 
 use super::token::client::LoadedClient;
 use crate::api::client_application::{ProviderKind, ProviderReference};
@@ -185,7 +187,7 @@ pub enum Lookup {
         /// Whether it can be used.
         availability: Availability,
         /// Where it gives out tokens, if that is known.
-        tokens: Option<Tokens>,
+        tokens: Option<Arc<Tokens>>,
         /// What the namespace may do with it.
         granted: Granted,
     },
@@ -203,13 +205,26 @@ pub struct Access {
 #[derive(Default)]
 struct Entry {
     availability: Availability,
-    tokens: Option<Tokens>,
+    tokens: Option<Arc<Tokens>>,
     access: Access,
     /// Secrets it reads, as (namespace, name).
     secrets: HashSet<(String, String)>,
     /// A call of a resource that uses it has failed in a way that may concern all of them.
     suspect: bool,
+    /// What it was opened with is gone, and since when; the connection still works.
+    closed: Option<(Applications, Instant)>,
 }
+
+/// A provider that is gone, whose connection still works.
+struct Departed {
+    applications: Applications,
+    access: Access,
+    since: Instant,
+}
+
+/// Reasons of a provider that was usable and has lost what it was opened with, which says nothing against the open
+/// connection.
+const LOST_WHAT_OPENED_IT: [&str; 2] = ["SecretNotFound", "CaBundleNotFound"];
 
 /// All providers, kept by their controllers and by the watches.
 #[derive(Default)]
@@ -218,9 +233,22 @@ pub struct ProviderRegistry {
     listed: Mutex<HashSet<(ProviderKind, Option<String>)>>,
     namespace_labels: Mutex<HashMap<String, BTreeMap<String, String>>>,
     shared_turned_off: AtomicBool,
+    departed: Mutex<HashMap<ProviderKey, Departed>>,
+    /// How long the connection of a provider that is gone serves the resources that are being deleted.
+    kept_for: Duration,
 }
 
 impl ProviderRegistry {
+    /// A registry that keeps the connection of a provider that is gone for so long, for the resources that are being
+    /// deleted.
+    #[must_use]
+    pub fn keeping_connections_for(kept_for: Duration) -> Self {
+        Self {
+            kept_for,
+            ..Self::default()
+        }
+    }
+
     /// A provider exists, and grants this access. Returns whether that is news.
     pub fn exists(&self, key: &ProviderKey, access: Access) -> bool {
         let mut entries = lock(&self.entries);
@@ -231,6 +259,7 @@ impl ProviderRegistry {
                 true
             }
             None => {
+                lock(&self.departed).remove(key);
                 entries.insert(
                     key.clone(),
                     Entry {
@@ -250,7 +279,27 @@ impl ProviderRegistry {
 
     /// A provider is gone.
     pub fn gone(&self, key: &ProviderKey) {
-        lock(&self.entries).remove(key);
+        let Some(entry) = lock(&self.entries).remove(key) else {
+            return;
+        };
+        let closed = match entry.availability {
+            Availability::Ready(Connection::Applications(applications)) => {
+                Some((applications, Instant::now()))
+            }
+            _ => entry.closed,
+        };
+        let mut departed = self.departed();
+        if let Some((applications, since)) = closed {
+            let access = entry.access;
+            departed.insert(
+                key.clone(),
+                Departed {
+                    applications,
+                    access,
+                    since,
+                },
+            );
+        }
     }
 
     /// All providers of that kind in that namespace (`None`: in all) have been listed.
@@ -260,11 +309,12 @@ impl ProviderRegistry {
 
     /// Whether a provider can be used. Returns whether that is news for those who use it.
     pub fn set(&self, key: &ProviderKey, availability: Availability, tokens: Option<Tokens>) -> bool {
+        let tokens = tokens.map(Arc::new);
         let mut entries = lock(&self.entries);
         let Some(entry) = entries.get_mut(key) else {
             return false;
         };
-        let version = |tokens: &Option<Tokens>| tokens.as_ref().map(|tokens| tokens.version.clone());
+        let version = |tokens: &Option<Arc<Tokens>>| tokens.as_ref().map(|tokens| tokens.version.clone());
         let other_tokens = version(&entry.tokens) != version(&tokens);
         entry.tokens = tokens;
         let news = match (&entry.availability, &availability) {
@@ -276,7 +326,17 @@ impl ProviderRegistry {
             (Availability::Pending, Availability::Pending) => false,
             _ => true,
         };
-        entry.availability = availability;
+        let before = std::mem::replace(&mut entry.availability, availability);
+        entry.closed = match (before, &entry.availability) {
+            (_, Availability::NotReady { reason, .. }) if !LOST_WHAT_OPENED_IT.contains(&reason.as_str()) => {
+                None
+            }
+            (Availability::Ready(Connection::Applications(applications)), Availability::NotReady { .. }) => {
+                Some((applications, Instant::now()))
+            }
+            (_, Availability::NotReady { .. }) => entry.closed.take(),
+            _ => None,
+        };
         news || other_tokens
     }
 
@@ -335,16 +395,10 @@ impl ProviderRegistry {
                 Lookup::NotListed
             };
         };
-        if is_shared {
-            match allows(
-                entry.access.namespaces.as_ref(),
-                namespace,
-                lock(&self.namespace_labels).get(namespace),
-            ) {
-                Some(true) => {}
-                Some(false) => return Lookup::NotAllowed,
-                None => return Lookup::NotListed,
-            }
+        match self.may_use(key, &entry.access, namespace) {
+            Some(true) => {}
+            Some(false) => return Lookup::NotAllowed,
+            None => return Lookup::NotListed,
         }
         let granted = if is_shared {
             entry.access.granted.clone()
@@ -360,6 +414,57 @@ impl ProviderRegistry {
             tokens: entry.tokens.clone(),
             granted,
         }
+    }
+
+    /// Whether a namespace may use a provider; `None` while that is not known.
+    fn may_use(&self, key: &ProviderKey, access: &Access, namespace: &str) -> Option<bool> {
+        match key.kind {
+            ProviderKind::IdentityProvider => Some(true),
+            ProviderKind::ClusterIdentityProvider => allows(
+                access.namespaces.as_ref(),
+                namespace,
+                lock(&self.namespace_labels).get(namespace),
+            ),
+        }
+    }
+
+    /// The provider, as a resource in `namespace` that is being deleted may use it to give up what it has. Whoever
+    /// deletes a namespace deletes the provider and its account's Secret too, and nobody says in which order: an
+    /// open connection outlives them for a while.
+    pub fn lookup_to_release(&self, key: &ProviderKey, namespace: &str) -> Lookup {
+        let found = self.lookup(key, namespace);
+        let kept = match &found {
+            Lookup::Missing => self
+                .departed()
+                .get(key)
+                .filter(|departed| self.may_use(key, &departed.access, namespace) == Some(true))
+                .map(|departed| departed.applications.clone()),
+            Lookup::Found {
+                availability: Availability::NotReady { .. },
+                ..
+            } => lock(&self.entries)
+                .get(key)
+                .and_then(|entry| entry.closed.as_ref())
+                .filter(|(_, since)| since.elapsed() < self.kept_for)
+                .map(|(applications, _)| applications.clone()),
+            _ => None,
+        };
+        match kept {
+            Some(applications) => Lookup::Found {
+                availability: Availability::Ready(Connection::Applications(applications)),
+                tokens: None,
+                granted: Granted::default(),
+            },
+            None => found,
+        }
+    }
+
+    /// The providers that are gone and whose time is not over: a connection holds the account's credentials, which are
+    /// not to be kept for longer.
+    fn departed(&self) -> MutexGuard<'_, HashMap<ProviderKey, Departed>> {
+        let mut departed = lock(&self.departed);
+        departed.retain(|_, departed| departed.since.elapsed() < self.kept_for);
+        departed
     }
 
     fn is_listed(&self, key: &ProviderKey) -> bool {
@@ -397,8 +502,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use async_trait::async_trait;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::identity::{
+        Application, ApplicationMetadata, ApplicationSummary, Capabilities, KeyVerdict, Organization,
+    };
 
     fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs
@@ -482,6 +593,153 @@ mod tests {
         assert!(matches!(registry.lookup(&key(), "shop"), Lookup::Missing));
         registry.exists(&key(), Access::default());
         assert!(matches!(registry.lookup(&key(), "shop"), Lookup::NotAllowed));
+    }
+
+    /// An identity API that nobody calls.
+    struct Silent;
+
+    #[async_trait]
+    impl IdentityApi for Silent {
+        fn capabilities(&self) -> Capabilities {
+            unreachable!()
+        }
+
+        fn workload_endpoint(&self) -> &'static str {
+            "https://api.example/v3"
+        }
+
+        async fn verify(&self) -> Result<VerifiedAccount, CallError> {
+            std::future::pending().await
+        }
+
+        fn check_application_id(&self, _: &str) -> Result<(), CallError> {
+            Ok(())
+        }
+
+        async fn list_applications(&self) -> Result<Vec<ApplicationSummary>, CallError> {
+            std::future::pending().await
+        }
+
+        async fn read_application(&self, _: &str) -> Result<Application, CallError> {
+            std::future::pending().await
+        }
+
+        async fn create_application(&self, _: &ApplicationMetadata) -> Result<Application, CallError> {
+            std::future::pending().await
+        }
+
+        async fn update_application(
+            &self,
+            _: &str,
+            _: &ApplicationMetadata,
+        ) -> Result<Application, CallError> {
+            std::future::pending().await
+        }
+
+        async fn probe_key(&self, _: &SecretString) -> Result<KeyVerdict, CallError> {
+            std::future::pending().await
+        }
+    }
+
+    fn connected() -> Availability {
+        Availability::Ready(Connection::Applications(Applications {
+            api: Arc::new(Silent),
+            account: VerifiedAccount {
+                account: "ops@corp.example.net".into(),
+                organization: Organization {
+                    id: "org".into(),
+                    name: "Corp".into(),
+                },
+            },
+        }))
+    }
+
+    fn not_ready(reason: &str) -> Availability {
+        Availability::NotReady {
+            reason: reason.into(),
+            message: String::new(),
+        }
+    }
+
+    fn can_release(registry: &ProviderRegistry, key: &ProviderKey) -> bool {
+        matches!(
+            registry.lookup_to_release(key, "shop"),
+            Lookup::Found {
+                availability: Availability::Ready(Connection::Applications(_)),
+                ..
+            }
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deletion_can_use_the_connection_of_a_provider_that_went_first() {
+        const KEPT: Duration = Duration::from_secs(120);
+        let key = ProviderKey {
+            kind: ProviderKind::IdentityProvider,
+            namespace: "shop".into(),
+            name: "didit".into(),
+        };
+        for (before, works) in [
+            (vec![connected()], true),
+            (vec![connected(), not_ready("SecretNotFound")], true),
+            (
+                vec![
+                    connected(),
+                    not_ready("SecretNotFound"),
+                    not_ready("SecretNotFound"),
+                ],
+                true,
+            ),
+            (vec![connected(), not_ready("Suspended")], false),
+            (
+                vec![connected(), not_ready("SecretNotFound"), not_ready("Suspended")],
+                false,
+            ),
+            (vec![connected(), not_ready("LoginRefused")], false),
+            (vec![not_ready("SecretNotFound")], false),
+            (vec![], false),
+        ] {
+            let registry = ProviderRegistry::keeping_connections_for(KEPT);
+            registry.listed(ProviderKind::IdentityProvider, None);
+            registry.exists(&key, Access::default());
+            for availability in before {
+                registry.set(&key, availability, None);
+            }
+            assert_eq!(can_release(&registry, &key), works);
+            registry.gone(&key);
+            assert_eq!(can_release(&registry, &key), works);
+            assert!(
+                matches!(registry.lookup(&key, "shop"), Lookup::Missing),
+                "nobody else uses it"
+            );
+            tokio::time::advance(KEPT).await;
+            assert!(!can_release(&registry, &key), "not for ever");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_provider_that_is_there_again_is_used_as_it_is_now() {
+        let registry = ProviderRegistry::keeping_connections_for(Duration::from_secs(120));
+        let access = Access {
+            namespaces: Some(AllowedNamespaces {
+                names: vec!["shop".into()],
+                selector: None,
+            }),
+            ..Access::default()
+        };
+        registry.listed(ProviderKind::ClusterIdentityProvider, None);
+        registry.exists(&key(), access.clone());
+        registry.set(&key(), connected(), None);
+        registry.gone(&key());
+        assert!(can_release(&registry, &key()));
+        assert!(matches!(
+            registry.lookup_to_release(&key(), "other"),
+            Lookup::Missing
+        ));
+        registry.exists(&key(), access);
+        assert!(!can_release(&registry, &key()));
+        registry.gone(&key());
+        assert!(!can_release(&registry, &key()));
     }
 
     #[test]

@@ -19,6 +19,17 @@ pub struct CallError {
     pub message: String,
 }
 
+/// How the message of a call begins, after the host, that was never sent.
+pub(crate) const UNREACHABLE: &str = "could not be reached: ";
+
+impl CallError {
+    /// The server could not be connected to: no name, no connection, no TLS. Its address may be wrong.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        self.kind == ErrorKind::Unavailable && self.message.contains(UNREACHABLE)
+    }
+}
+
 /// What the caller is to do about a [`CallError`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorKind {

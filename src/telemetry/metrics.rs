@@ -519,6 +519,8 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn lines(metrics: &Metrics) -> Vec<String> {
@@ -534,8 +536,8 @@ mod tests {
         lines(metrics).iter().any(|found| found == line)
     }
 
-    #[test]
-    fn every_metric_is_named_described_and_in_base_units() {
+    /// Every metric with a value: those without are not in the text.
+    fn all() -> Metrics {
         let metrics = Metrics::new("1.2.3");
         metrics.reconcile_finished(
             "client_application",
@@ -556,7 +558,12 @@ mod tests {
         metrics.set_budget_queue("IdentityProvider", "shop", "didit", 3);
         metrics.set_breaker("IdentityProvider", "shop", "didit", 2);
         metrics.set_paused_until("IdentityProvider", "shop", "didit", Some(at(60)));
+        metrics
+    }
 
+    #[test]
+    fn every_metric_is_named_described_and_in_base_units() {
+        let metrics = all();
         for line in [
             "keywright_reconcile_total{controller=\"client_application\",outcome=\"timed_out\"} 1",
             "keywright_reconcile_duration_seconds_sum{controller=\"client_application\"} 1.5",
@@ -594,6 +601,35 @@ mod tests {
             .count();
         assert_eq!((families, described), (20, 20));
         assert_eq!(lines.last().unwrap(), "# EOF");
+    }
+
+    /// The names of all metrics as they are queried.
+    fn names() -> BTreeSet<String> {
+        let queried = |line: &String| {
+            let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+            Some(match kind {
+                "counter" => format!("{name}_total"),
+                "info" => format!("{name}_info"),
+                _ => name.to_owned(),
+            })
+        };
+        lines(&all()).iter().filter_map(queried).collect()
+    }
+
+    #[test]
+    fn the_page_about_metrics_tells_of_each_that_there_is_and_of_no_other() {
+        let source = include_str!("metrics.rs").split("#[cfg(test)]").next().unwrap();
+        let registered = source.matches("registry.register").count();
+        assert_eq!(names().len(), registered, "one has no value in all()");
+
+        let page = include_str!("../../docs/metrics.md");
+        let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+        let words = page.split(|c: char| !is_part(c));
+        let told: BTreeSet<_> = words
+            .filter(|word| word.starts_with("keywright_"))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(told, names());
     }
 
     #[test]

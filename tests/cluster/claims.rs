@@ -1,11 +1,11 @@
 //! One owner per Secret.
 
 use k8s_openapi::api::core::v1::Secret;
-use keywright::api::ClientApplication;
+use keywright::api::{ClientApplication, IdentityProvider};
 use keywright_sandbox::Operation;
 use serde_json::{Value, json};
 
-use crate::harness::{World, annotation, client_application};
+use crate::harness::{ACCOUNT_SECRET, World, annotation, client_application};
 
 fn claiming(name: &str) -> Value {
     client_application(name, json!({"secret": {"name": "shared"}}))
@@ -25,8 +25,7 @@ async fn a_secret_belongs_to_the_resource_that_claimed_it_first() {
         .await;
     assert_eq!(
         said.message,
-        "Secret shared belongs to ClientApplication/first and is not touched. Choose another spec.secret.name, or \
-         delete that Secret if nothing needs it"
+        "Secret shared belongs to ClientApplication/first and is not touched. Choose another spec.secret.name"
     );
     let ready = world.condition::<ClientApplication>("second", "Ready").await;
     assert_eq!(
@@ -78,6 +77,30 @@ async fn a_secret_that_nobody_wrote_yet_goes_to_the_older_resource() {
         .await;
     world.until_published("b-younger").await;
     assert_eq!(world.sandbox.applications().len(), 2);
+}
+
+#[tokio::test]
+async fn the_secret_of_the_account_is_not_to_be_deleted() {
+    let world = World::new("of-account").await;
+    let _operator = world.operator();
+    world.apply_provider().await;
+    world
+        .until::<IdentityProvider>("didit", ("Ready", "True", "Ready"))
+        .await;
+    world
+        .apply(client_application(
+            "payments",
+            json!({"secret": {"name": ACCOUNT_SECRET}}),
+        ))
+        .await;
+    let said = world
+        .until::<ClientApplication>("payments", ("Ready", "False", "SecretConflict"))
+        .await;
+    assert_eq!(
+        said.message,
+        "Secret didit-account belongs to IdentityProvider didit, which reads it, and is not touched. Choose another \
+         spec.secret.name"
+    );
 }
 
 #[tokio::test]

@@ -149,11 +149,14 @@ async fn a_missing_account_secret_is_said_with_the_command_that_makes_it() {
     let said = world
         .until::<IdentityProvider>("didit", ("Authenticated", "False", "SecretNotFound"))
         .await;
-    let (_, command) = said.message.split_once(". Create it: kubectl ").unwrap();
+    let (_, command) = said
+        .message
+        .split_once(". Create it, with the password on standard input: kubectl ")
+        .unwrap();
     assert_eq!(world.sandbox.calls().len(), 0);
 
     // The command is the user's way out, so it has to work as it stands.
-    let filled = command.replacen('…', EMAIL, 1).replacen('…', "", 1);
+    let filled = command.replacen('…', EMAIL, 1);
     world.kubectl(&filled.split(' ').collect::<Vec<_>>(), "").await;
     let said = world
         .until::<IdentityProvider>("didit", ("Authenticated", "False", "SecretIncomplete"))
@@ -165,8 +168,9 @@ async fn a_missing_account_secret_is_said_with_the_command_that_makes_it() {
     assert!(said.message.starts_with(&expected), "{}", said.message);
     assert_eq!(world.sandbox.calls().len(), 0);
 
+    world.delete::<Secret>(ACCOUNT_SECRET).await;
     world
-        .edit::<Secret>(ACCOUNT_SECRET, json!({"stringData": {"password": PASSWORD}}))
+        .kubectl(&filled.split(' ').collect::<Vec<_>>(), &format!("{PASSWORD}\n"))
         .await;
     world
         .until::<IdentityProvider>("didit", ("Ready", "True", "Ready"))

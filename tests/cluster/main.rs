@@ -31,4 +31,5 @@ mod publishing;
 mod shared_provider;
 mod spec_changes;
 mod suspension;
+mod tokens;
 mod trust;

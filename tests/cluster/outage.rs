@@ -75,7 +75,7 @@ async fn a_provider_that_is_deleted_leaves_what_was_published_until_it_returns()
         .await;
     assert_eq!(
         said.message,
-        "IdentityProvider didit does not exist. Create it, or correct spec.providerRef"
+        "IdentityProvider didit does not exist. Create it, or create another ClientApplication that names the right one"
     );
     assert_eq!(
         world

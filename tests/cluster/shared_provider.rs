@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::harness::{ACCOUNT_SECRET, EMAIL, Operator, PASSWORD, World, account_secret, client_application};
 
 /// An operator that looks after shared providers looks after all of them, so only one runs at a time.
-static ALONE: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
+pub(super) static ALONE: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 
 /// A world with a shared provider, named like the test's namespace.
 struct Sharing {

@@ -172,6 +172,11 @@ fn applications() -> Vec<Case> {
             ),
         ),
         case(
+            "a revocation, which Didit cannot do",
+            json!({"accessToken": {"revocationPolicy": "OnDeletion"}}),
+            ByRule("spec.accessToken.revocationPolicy: only Never is possible"),
+        ),
+        case(
             "an adoption",
             json!({"adopt": {"applicationId": "7c1f3a52-0f2d-4f0b-8f57-0e6a4a3b9c02"}}),
             Accepted,

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::events::EventType;
 use kube::{Api, Resource};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::AccessTokens;
 use super::companion::Companion;
@@ -127,6 +127,9 @@ impl AccessTokens {
         let request_digest = need::request_digest(&client.client_id, settings);
         let shared = tokens.shares(&client);
         let companion = Companion::new(self.secrets(pass), &pass.owner);
+        if why == Why::RevocationRequested && self.is_replaced(pass, &companion).await? {
+            return Ok(Evidence::AlreadyReplaced);
+        }
         // What is taken out is not used a second time, whatever becomes of this call and of this process.
         let refresh_token = match observed.published() {
             Some(_) if !shared && !why.needs_new() => companion.take_refresh_token(&request_digest).await?,
@@ -171,6 +174,16 @@ impl AccessTokens {
             obtained: Box::new(got.obtained),
             why,
         })
+    }
+
+    /// Whether an earlier pass has published another token already, and only its revocation is left.
+    async fn is_replaced(&self, pass: &Pass, companion: &Companion<'_>) -> Result<bool, ReconcileError> {
+        let to_revoke = companion.for_revocation().await?;
+        let held = self.held(pass).await?.value(Member::AccessToken);
+        Ok(held.is_some_and(|held| {
+            let is_held = |token: &SecretString| token.expose_secret() == held.expose_secret();
+            !to_revoke.is_empty() && !to_revoke.iter().any(is_held)
+        }))
     }
 
     async fn write_secret(&self, pass: &Pass) -> Result<Evidence, ReconcileError> {

@@ -2,7 +2,6 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::plan::is_about_token;
 use super::state::{ClientView, Observed, ProviderView};
 use crate::api::access_token::CLIENT_READY;
 use crate::api::client_application::{PROVIDER_READY, SECRET_SYNCED, SUSPENDED};
@@ -181,7 +180,7 @@ fn ready(
         }
         (Some(token), halted) => {
             let why = halted
-                .filter(|halted| is_about_token(halted) || halted.truth != Truth::True)
+                .filter(|halted| halted.truth != Truth::True)
                 .map_or_else(String::new, |halted| format!(": {}", halted.message));
             Finding::new(
                 READY,

@@ -75,6 +75,9 @@ impl Reconciler for AccessTokens {
 
     const NAME: &'static str = "access_token";
 
+    /// Most of them only wait for their provider's budget, and it can put in order only those who wait there.
+    const LEAST_CONCURRENCY: u16 = 256;
+
     async fn reconcile(
         &self,
         object: Arc<AccessToken>,

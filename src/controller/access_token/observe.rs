@@ -34,7 +34,7 @@ pub(super) struct Pass {
     /// What decisions rest on.
     pub(super) observed: Observed,
     /// Where its provider gives out tokens, if it can be used.
-    pub(super) tokens: Option<Tokens>,
+    pub(super) tokens: Option<Arc<Tokens>>,
     /// Which provider that is.
     pub(super) provider_key: ProviderKey,
 }
@@ -60,7 +60,7 @@ impl AccessTokens {
             ),
             Some(_) => None,
         };
-        let client = self.client(&object, &resource, tokens.as_ref()).await?;
+        let client = self.client(&object, &resource, tokens.as_deref()).await?;
         let strays = owned_secret::strays(&self.secrets, &owner, &spec.secret, status.secret.as_ref());
         let asked = Asked {
             generation: resource.generation,
@@ -107,7 +107,7 @@ impl AccessTokens {
         Ok(live.filter(|live| live.uid() == object.uid()).map(Arc::new))
     }
 
-    fn provider(&self, key: &ProviderKey, namespace: &str) -> (ProviderView, Option<Tokens>) {
+    fn provider(&self, key: &ProviderKey, namespace: &str) -> (ProviderView, Option<Arc<Tokens>>) {
         match self.providers.lookup(key, namespace) {
             Lookup::Found {
                 tokens: Some(tokens),
@@ -149,7 +149,7 @@ impl AccessTokens {
             return Ok(SecretView::Ours {
                 published: recorded.clone(),
                 content: SecretContent::Current,
-                token: Some(token.clone()),
+                token: Some(Box::new(token.clone())),
             });
         }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &owner.namespace);
@@ -157,9 +157,11 @@ impl AccessTokens {
             .get_opt(&template.name)
             .await
             .map_err(ReconcileError::kube("reading the Secret"))?;
-        Ok(live.map_or(SecretView::Absent, |live| {
+        let view = live.map_or(SecretView::Absent, |live| {
             owned_secret::view(&live, owner, template, recorded)
-        }))
+        });
+        let readers = self.providers.readers(&owner.namespace, &template.name);
+        Ok(view.read_by(&readers))
     }
 
     /// The client, from memory while nothing it rests on has changed.
@@ -226,7 +228,9 @@ fn not_usable(key: &ProviderKey, namespace: &str, found: &Lookup) -> ProviderVie
         } => return ProviderView::Pending,
         Lookup::Missing => (
             "ProviderNotFound".to_owned(),
-            format!("{kind} {name} does not exist. Create it, or correct spec.providerRef"),
+            format!(
+                "{kind} {name} does not exist. Create it, or create another AccessToken that names the right one"
+            ),
         ),
         Lookup::NotAllowed => (
             "NamespaceNotAllowed".to_owned(),

@@ -13,16 +13,13 @@ use super::{ending, findings};
 use crate::api::access_token::{AccessTokenStatus, CLIENT_READY};
 use crate::api::client_application::PROVIDER_READY;
 use crate::api::conditions::{self, Finding, Truth};
-use crate::api::token::{FulfilledRequests, RevocationPolicy, TOKEN_FRESH, TokenStatus};
+use crate::api::token::{FulfilledRequests, RevocationPolicy, TokenStatus};
 use crate::controller::owned_secret::{SecretContent, SecretView, claim_refused};
-use crate::controller::token::TokenPolicy;
 use crate::controller::token::findings::{Trouble, scopes_not_allowed};
 use crate::controller::token::need::{self, Need, Wanted, Why};
 use crate::controller::token::pauses::Pause;
-use crate::credential::token::{Failure as Kind, Promise, retry};
-
-/// `minimumRemaining` where the spec does not say it.
-const MINIMUM_REMAINING: Duration = Duration::from_secs(60);
+use crate::controller::token::{self, TokenPolicy};
+use crate::credential::token::Promise;
 
 /// Pause before another token is asked for when the one just published is due at once.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -271,37 +268,12 @@ fn not_allowed(observed: &Observed, provider: &UsableProvider) -> Option<Trouble
 
 /// What a failed try means, and when the next one is made.
 fn failed(observed: &Observed, trouble: &Trouble, policy: &Policy, now: Timestamp) -> Halt {
-    let kind = if trouble.passes {
-        Kind::Passing {
-            retry_after: trouble.retry_after,
-        }
-    } else {
-        Kind::Refused
-    };
-    let failures = failures(observed);
     let uid = &observed.resource.uid;
     let published = observed.published().map(|token| {
         let refresh = need::refresh_of(token, promise(observed, policy), uid);
         (refresh, token.expires_at.0)
     });
-    let next = retry(kind, failures, now, published, uid);
-    halted(observed, trouble, next.at, failures, now)
-}
-
-fn failures(observed: &Observed) -> u32 {
-    observed
-        .pause
-        .as_ref()
-        .map_or(0, |pause| pause.failures)
-        .saturating_add(1)
-}
-
-fn halted(observed: &Observed, trouble: &Trouble, at: Timestamp, failures: u32, now: Timestamp) -> Halt {
-    let pause = Pause {
-        trouble: trouble.clone(),
-        until: at,
-        failures,
-    };
+    let pause = Pause::after(trouble, observed.pause.as_ref(), published, uid, now);
     paused(observed, &pause, now)
 }
 
@@ -317,14 +289,7 @@ fn paused(observed: &Observed, pause: &Pause, now: Timestamp) -> Halt {
 
 /// The promise to workloads.
 pub(super) fn promise(observed: &Observed, policy: &Policy) -> Promise {
-    Promise {
-        minimum_remaining: observed
-            .spec
-            .token
-            .minimum_remaining
-            .map_or(MINIMUM_REMAINING, Duration::from),
-        propagation: policy.token.propagation,
-    }
+    token::promise(&observed.spec.token, &policy.token)
 }
 
 /// The requests by annotation that are fulfilled now. A token that was issued in this pass fulfills both kinds, the
@@ -416,9 +381,4 @@ pub(super) fn later(time: Timestamp, span: Duration) -> Timestamp {
         .ok()
         .and_then(|span| time.checked_add(span).ok())
         .unwrap_or(Timestamp::MAX)
-}
-
-/// Whether a finding is about the token itself.
-pub(super) fn is_about_token(finding: &Finding) -> bool {
-    finding.type_ == TOKEN_FRESH
 }

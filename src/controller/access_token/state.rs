@@ -176,6 +176,8 @@ pub enum Evidence {
         /// Why it was asked for.
         why: Why,
     },
+    /// An earlier pass has replaced the token that is to be revoked.
+    AlreadyReplaced,
     /// The Secret as it stands after the write.
     SecretWritten {
         /// What is recorded of it.
@@ -220,9 +222,13 @@ impl Observed {
                 self.secret = SecretView::Ours {
                     published,
                     content: SecretContent::Current,
-                    token: Some(*token),
+                    token: Some(token),
                 };
                 self.learned.published |= self.learned.obtained.take().is_some();
+            }
+            Evidence::AlreadyReplaced => {
+                self.learned.published = true;
+                self.learned.why = Some(Why::RevocationRequested);
             }
             Evidence::SecretForeign { owner } => self.secret = SecretView::Foreign { owner },
             Evidence::SecretRefused { message } => self.learned.secret_refused = Some(message),

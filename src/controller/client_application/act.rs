@@ -21,6 +21,7 @@ use crate::controller::token::client::LoadedClient;
 use crate::controller::token::findings::Trouble;
 use crate::controller::token::held::Held;
 use crate::controller::token::need::{self, Why};
+use crate::controller::token::promise;
 use crate::controller::token::service::{Ask, Obtained};
 use crate::credential::secret_content::application::ApplicationCredentials;
 use crate::credential::secret_content::{self, Layout, Member, Vocabulary};
@@ -258,7 +259,7 @@ impl ClientApplications {
             api: api.as_ref(),
             settings,
             request_digest: &request_digest,
-            promise: token::promise(settings, &self.policy),
+            promise: promise(settings, &self.policy.token),
             why,
             urgency: need::urgency(published, now),
             refresh_token: None,

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::desired;
 use super::plan::{
     Halt, Next, Policy, Settled, failed, find_marked, later, settled, unconfirmed, usable_provider,
 };
-use super::state::{Observed, Search, Step};
+use super::state::{Observed, ProviderView, Search, Step};
+use super::{desired, findings};
 use crate::identity::{ErrorKind, INVALID_APPLICATION_ID};
+
+/// How long the deletion of a resource waits for a provider that is gone: the watches have to settle.
+const GONE_GRACE: Duration = Duration::from_secs(10);
 
 pub(super) fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
     if !observed.resource.has_finalizer {
@@ -25,6 +28,7 @@ pub(super) fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next
         return end();
     }
     match in_the_way(observed, policy) {
+        Some(_) if has_nothing(observed) => end(),
         Some(next) => within_the_limit(observed, next, &to_release, policy, now),
         None => release(observed, policy, now),
     }
@@ -59,6 +63,13 @@ fn names_no_application(observed: &Observed) -> bool {
             .failure
             .as_ref()
             .is_some_and(|failure| failure.error.kind == invalid)
+}
+
+/// By what was seen last, nothing at the identity API carries this resource's mark: the application is gone, or it was
+/// never taken.
+fn has_nothing(observed: &Observed) -> bool {
+    let status = &observed.status;
+    findings::is_known_missing(observed, status) || findings::was_not_adopted(status)
 }
 
 fn in_the_way(observed: &Observed, policy: &Policy) -> Option<Next> {
@@ -124,16 +135,20 @@ fn within_the_limit(
     let Some(deletion) = observed.resource.deletion else {
         return next;
     };
-    let deadline = later(deletion, policy.release_timeout);
+    let limit = limit(observed, policy);
+    let deadline = later(deletion, limit);
     let remaining = Duration::try_from(deadline.duration_since(now)).unwrap_or_default();
-    match next {
-        Next::Halt(halt) if remaining.is_zero() => Next::Do(Step::RemoveFinalizer {
+    if remaining.is_zero() {
+        return Next::Do(Step::RemoveFinalizer {
             left_behind: Some(format!(
-                "{to_release} was left at the identity API with Keywright's mark in its description, since it could not be released within {} seconds: {}",
-                policy.release_timeout.as_secs(),
-                halt.finding.message
+                "{to_release} was left at the identity API and may carry Keywright's mark: remove the line that begins with \
+                 \"[keywright \" from its description. It could not be released within {} seconds: {}",
+                limit.as_secs(),
+                trouble(observed)
             )),
-        }),
+        });
+    }
+    match next {
         Next::Halt(Halt { mut finding, wake }) => {
             finding.message = format!(
                 "{}. Deletion waits for this until {deadline:.0} at the latest",
@@ -148,13 +163,39 @@ fn within_the_limit(
                 wake: Some(wake.unwrap_or(retry).min(retry).min(remaining)),
             })
         }
-        Next::Wait(_) if remaining.is_zero() => Next::Do(Step::RemoveFinalizer {
-            left_behind: Some(format!(
-                "{to_release} was left at the identity API with Keywright's mark in its description"
-            )),
-        }),
         Next::Wait(wait) => Next::Wait(wait.min(remaining)),
         other => other,
+    }
+}
+
+/// A provider that is gone does not come back by itself, and in a namespace that is going away it cannot.
+fn limit(observed: &Observed, policy: &Policy) -> Duration {
+    match observed.provider {
+        ProviderView::Missing => policy.release_timeout.min(GONE_GRACE),
+        _ => policy.release_timeout,
+    }
+}
+
+/// What kept the application from being released, without advice: the resource is gone by the time it is read.
+fn trouble(observed: &Observed) -> String {
+    if let Some(failure) = &observed.failure {
+        return failure.error.to_string();
+    }
+    let reference = &observed.spec.provider_ref;
+    let provider = format!("{} {}", reference.kind.as_str(), reference.name);
+    match &observed.provider {
+        ProviderView::Pending => format!("{provider} was not looked at"),
+        ProviderView::Missing => format!("{provider} does not exist"),
+        ProviderView::NotAllowed => {
+            format!(
+                "{provider} does not allow namespace {}",
+                observed.resource.namespace
+            )
+        }
+        ProviderView::TurnedOff => "this operator does not look after ClusterIdentityProviders".to_owned(),
+        ProviderView::NotReady { reason, .. } => format!("{provider} is not ready ({reason})"),
+        ProviderView::TokensOnly => format!("{provider} keeps no applications"),
+        ProviderView::Ready(_) => format!("{provider} now uses another organization"),
     }
 }
 

@@ -9,10 +9,27 @@ use crate::api::client_application::{
 };
 use crate::api::conditions::{self, Finding, READY, Truth};
 use crate::api::token::TOKEN_FRESH;
-use crate::identity::KeyVerdict;
+use crate::identity::{CallError, ErrorKind, INVALID_APPLICATION_ID, KeyVerdict};
 
 /// Reason for [`PROVISIONED`] when the identity API no longer knows the application.
 pub(super) const APPLICATION_MISSING: &str = "ApplicationMissing";
+
+/// Reason for [`PROVISIONED`] when the provider does not let this namespace adopt.
+pub(super) const ADOPTION_NOT_ALLOWED: &str = "AdoptionNotAllowed";
+
+/// Reason for [`PROVISIONED`] when another resource adopts the application.
+pub(super) const APPLICATION_CLAIMED: &str = "ApplicationClaimed";
+
+/// Reason for [`PROVISIONED`] when the account does not see the application that is to be adopted.
+pub(super) const APPLICATION_NOT_FOUND: &str = "ApplicationNotFound";
+
+/// Why an application that the spec names was not taken: it does not carry this resource's mark.
+pub(super) const NOT_ADOPTED: [&str; 4] = [
+    ADOPTION_NOT_ALLOWED,
+    APPLICATION_CLAIMED,
+    APPLICATION_NOT_FOUND,
+    INVALID_APPLICATION_ID,
+];
 
 /// Reason while the provider has not been looked at: nothing is known to be wrong.
 pub(super) const PROVIDER_PENDING: &str = "ProviderPending";
@@ -28,7 +45,9 @@ pub(super) fn all(
     let said = |type_| halted.filter(|finding| finding.type_ == type_).cloned();
     let mut stages = vec![
         said(PROVIDER_READY).unwrap_or_else(|| provider(observed, status)),
-        said(PROVISIONED).unwrap_or_else(|| provisioned(observed, status, halted)),
+        missing(observed, status, halted)
+            .or_else(|| said(PROVISIONED))
+            .unwrap_or_else(|| provisioned(observed, status, halted)),
         said(SECRET_SYNCED).unwrap_or_else(|| secret(observed, status)),
         key(observed, status),
     ];
@@ -58,6 +77,52 @@ fn provider(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
     }
 }
 
+/// Whether the identity API did not know the application when it was asked last. Only a look at the record says
+/// otherwise: nothing that is in the way of one does.
+pub(super) fn is_known_missing(observed: &Observed, status: &ClientApplicationStatus) -> bool {
+    status.application_id.is_some()
+        && (observed.learned.gone
+            || observed.learned.application.is_none()
+                && conditions::find(&status.conditions, PROVISIONED)
+                    .is_some_and(|condition| condition.reason == APPLICATION_MISSING))
+}
+
+/// Whether the last look at the application that the spec names came to the result that it is not taken.
+pub(super) fn was_not_adopted(status: &ClientApplicationStatus) -> bool {
+    status.application_id.is_none()
+        && status.pending_creation.is_none()
+        && conditions::find(&status.conditions, PROVISIONED)
+            .is_some_and(|condition| NOT_ADOPTED.contains(&condition.reason.as_str()))
+}
+
+/// What is said of an application that the identity API no longer knows.
+pub(super) fn application_missing(id: &str) -> Finding {
+    let message = format!(
+        "the identity API no longer knows application {id}. The Secret is left as it is. A new application would have another \
+         client_id and key, so none is made by itself: delete this resource and create it again for a new one"
+    );
+    Finding::new(PROVISIONED, Truth::False, APPLICATION_MISSING, message)
+}
+
+fn missing(
+    observed: &Observed,
+    status: &ClientApplicationStatus,
+    halted: Option<&Finding>,
+) -> Option<Finding> {
+    let id = status
+        .application_id
+        .as_ref()
+        .filter(|_| is_known_missing(observed, status))?;
+    let mut finding = application_missing(id);
+    // What is about the same condition would not be seen otherwise.
+    if let Some(halted) =
+        halted.filter(|halted| halted.type_ == PROVISIONED && halted.reason != APPLICATION_MISSING)
+    {
+        finding.message = format!("{}. The last look failed: {}", finding.message, halted.message);
+    }
+    Some(finding)
+}
+
 fn provisioned(observed: &Observed, status: &ClientApplicationStatus, halted: Option<&Finding>) -> Finding {
     let Some(id) = &status.application_id else {
         return match (&status.pending_creation, halted) {
@@ -67,6 +132,7 @@ fn provisioned(observed: &Observed, status: &ClientApplicationStatus, halted: Op
                 "Creating",
                 "the application is being made",
             ),
+            (None, Some(_)) if was_not_adopted(status) => earlier(status, PROVISIONED),
             (None, Some(_)) => Finding::new(
                 PROVISIONED,
                 Truth::False,
@@ -76,7 +142,10 @@ fn provisioned(observed: &Observed, status: &ClientApplicationStatus, halted: Op
             (None, None) => earlier(status, PROVISIONED),
         };
     };
+    // A deletion and a suspension raise the generation too, and neither is waiting to be applied.
+    let is_to_be_applied = observed.resource.deletion.is_none() && observed.spec.suspend != Some(true);
     if let Some(halted) = halted
+        && is_to_be_applied
         && status
             .applied_generation
             .is_some_and(|applied| applied != observed.resource.generation)
@@ -112,7 +181,7 @@ fn secret(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
     if deleted || idle && observed.secret.is_valid() && !observed.secret.is_current() {
         return earlier(status, SECRET_SYNCED);
     }
-    let written = |how: &str| match idle {
+    let written = |how: &str| match idle || is_known_missing(observed, status) {
         true => String::new(),
         false => format!(" and will be written {how}").trim_end().to_owned(),
     };
@@ -158,6 +227,17 @@ fn secret(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
 }
 
 fn key(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
+    if is_known_missing(observed, status) {
+        return match earlier(status, KEY_ACCEPTED) {
+            refused if refused.truth == Truth::False => refused,
+            _ => Finding::new(
+                KEY_ACCEPTED,
+                Truth::Unknown,
+                "NotChecked",
+                "the identity API no longer knows the application, so its key is not tried",
+            ),
+        };
+    }
     match &observed.learned.verdict {
         Some(Ok(KeyVerdict::Accepted)) => Finding::new(
             KEY_ACCEPTED,
@@ -176,7 +256,7 @@ fn key(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
         // No answer says nothing about the key (contract section 9.1): what was found before still stands.
         Some(Err(error)) => match earlier(status, KEY_ACCEPTED) {
             known if known.truth != Truth::Unknown && !has_new_key(observed) => known,
-            _ => Finding::new(KEY_ACCEPTED, Truth::Unknown, "NotChecked", format!("{error}")),
+            _ => not_checked(observed, error),
         },
         None if has_new_key(observed) => Finding::new(
             KEY_ACCEPTED,
@@ -186,6 +266,20 @@ fn key(observed: &Observed, status: &ClientApplicationStatus) -> Finding {
         ),
         None => earlier(status, KEY_ACCEPTED),
     }
+}
+
+/// Nobody but this call uses the address of the API that workloads call.
+fn not_checked(observed: &Observed, error: &CallError) -> Finding {
+    let mut message = error.to_string();
+    if error.kind == ErrorKind::NotFound || error.is_unreachable() {
+        let reference = &observed.spec.provider_ref;
+        message = format!(
+            "{message}. Check spec.didit.apiUrl of {} {}",
+            reference.kind.as_str(),
+            reference.name
+        );
+    }
+    Finding::new(KEY_ACCEPTED, Truth::Unknown, "NotChecked", message)
 }
 
 /// Whether the application, or else the Secret, may hold another key than the one that the recorded status is
@@ -245,6 +339,9 @@ fn ready(
                     trouble.truth.as_str(),
                     trouble.reason
                 );
+            }
+            if halted.is_some_and(|halted| halted.type_ == SUSPENDED) {
+                message = format!("{message}; suspended, so nothing keeps them up to date");
             }
             Finding::new(READY, Truth::True, "Published", message)
         }

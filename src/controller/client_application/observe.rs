@@ -36,7 +36,7 @@ pub(super) struct Pass {
     /// The identity API, where it can be used.
     pub(super) applications: Option<Applications>,
     /// Where tokens are given out, if they are.
-    pub(super) tokens: Option<Tokens>,
+    pub(super) tokens: Option<Arc<Tokens>>,
     /// The provider.
     pub(super) provider_key: ProviderKey,
 }
@@ -45,7 +45,7 @@ pub(super) struct Pass {
 struct Found {
     view: ProviderView,
     applications: Option<Applications>,
-    tokens: Option<Tokens>,
+    tokens: Option<Arc<Tokens>>,
     allowed_scopes: Option<Vec<String>>,
 }
 
@@ -64,7 +64,7 @@ impl ClientApplications {
         let status = object.status.clone().unwrap_or_default();
         let owner = Owner::of(object.as_ref());
         let provider_key = ProviderKey::of(&spec.provider_ref, &resource.namespace);
-        let found = self.provider(&provider_key, &resource.namespace);
+        let found = self.provider(&provider_key, &resource);
         let secret = self.secret(&object, &owner, &status).await?;
         let holds = matches!(secret, SecretView::Ours { .. });
         let consumer = Consumer::application(&resource.namespace, &resource.name);
@@ -172,14 +172,18 @@ impl ClientApplications {
         }
     }
 
-    fn provider(&self, key: &ProviderKey, namespace: &str) -> Found {
+    fn provider(&self, key: &ProviderKey, resource: &Facts) -> Found {
         let nothing = |view| Found {
             view,
             applications: None,
             tokens: None,
             allowed_scopes: None,
         };
-        let (availability, tokens, granted) = match self.providers.lookup(key, namespace) {
+        let looked_up = match resource.deletion {
+            None => self.providers.lookup(key, &resource.namespace),
+            Some(_) => self.providers.lookup_to_release(key, &resource.namespace),
+        };
+        let (availability, tokens, granted) = match looked_up {
             Lookup::NotListed => return nothing(ProviderView::Pending),
             Lookup::Missing => return nothing(ProviderView::Missing),
             Lookup::NotAllowed => return nothing(ProviderView::NotAllowed),
@@ -232,7 +236,7 @@ impl ClientApplications {
             return Ok(SecretView::Ours {
                 published: recorded.clone(),
                 content: SecretContent::Current,
-                token: status.token.clone(),
+                token: status.token.clone().map(Box::new),
             });
         }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &owner.namespace);
@@ -240,8 +244,10 @@ impl ClientApplications {
             .get_opt(&template.name)
             .await
             .map_err(ReconcileError::kube("reading the Secret"))?;
-        Ok(live.map_or(SecretView::Absent, |live| {
+        let view = live.map_or(SecretView::Absent, |live| {
             owned_secret::view(&live, owner, template, recorded)
-        }))
+        });
+        let readers = self.providers.readers(&owner.namespace, &template.name);
+        Ok(view.read_by(&readers))
     }
 }

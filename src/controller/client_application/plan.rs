@@ -223,7 +223,9 @@ pub(super) fn usable_provider<'a>(
         ),
         ProviderView::Missing => (
             "ProviderNotFound".to_owned(),
-            format!("{kind} {name} does not exist. Create it, or correct spec.providerRef"),
+            format!(
+                "{kind} {name} does not exist. Create it, or create another ClientApplication that names the right one"
+            ),
         ),
         ProviderView::NotAllowed => (
             "NamespaceNotAllowed".to_owned(),
@@ -285,7 +287,7 @@ fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, policy: &Poli
         return Next::Halt(halt(
             PROVISIONED,
             Truth::False,
-            "AdoptionNotAllowed",
+            findings::ADOPTION_NOT_ALLOWED,
             message,
             policy.denied_pause,
         ));
@@ -303,7 +305,7 @@ fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, policy: &Poli
         return Next::Halt(halt(
             PROVISIONED,
             Truth::False,
-            "ApplicationClaimed",
+            findings::APPLICATION_CLAIMED,
             message,
             policy.denied_pause,
         ));
@@ -315,7 +317,7 @@ fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, policy: &Poli
         return Next::Halt(halt(
             PROVISIONED,
             Truth::False,
-            "ApplicationNotFound",
+            findings::APPLICATION_NOT_FOUND,
             message,
             policy.denied_pause,
         ));
@@ -456,17 +458,10 @@ fn maintain(
     now: Timestamp,
 ) -> Next {
     if observed.learned.gone {
-        let message = format!(
-            "the identity API no longer knows application {id}. The Secret is left as it is. A new application would have another \
-             client_id and key, so none is made by itself: delete this resource and create it again for a new one"
-        );
-        return Next::Halt(halt(
-            PROVISIONED,
-            Truth::False,
-            findings::APPLICATION_MISSING,
-            message,
-            policy.denied_pause,
-        ));
+        return Next::Halt(Halt {
+            finding: findings::application_missing(id),
+            wake: Some(policy.denied_pause),
+        });
     }
     if let Some(adoption) = observed
         .spec
@@ -631,6 +626,8 @@ fn until_check(
 pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) -> Halt {
     let error = &failure.error;
     let said = error.to_string();
+    let reference = &observed.spec.provider_ref;
+    let provider = format!("{} {}", reference.kind.as_str(), reference.name);
     let backoff = policy.backoff.pause(
         observed.earlier_failures.saturating_add(1),
         &observed.resource.uid,
@@ -680,18 +677,44 @@ pub(super) fn failed(observed: &Observed, failure: &Failure, policy: &Policy) ->
             PROVIDER_READY,
             Truth::False,
             "Unauthorized",
-            said,
+            format!("{said}. Check the account of {provider} at the identity API"),
             policy.denied_pause,
         ),
-        ErrorKind::Forbidden => halt(PROVISIONED, Truth::False, "Forbidden", said, policy.denied_pause),
-        ErrorKind::NotFound => halt(PROVISIONED, Truth::False, "NotFound", said, policy.denied_pause),
-        ErrorKind::Rejected => halt(
+        ErrorKind::Forbidden => halt(
             PROVISIONED,
             Truth::False,
-            "Rejected",
-            format!("the identity API refused what the spec asks for: {said}. Correct the spec"),
+            "Forbidden",
+            format!("{said}. Check what the account of {provider} may do in its organization"),
             policy.denied_pause,
         ),
+        ErrorKind::NotFound => halt(
+            PROVISIONED,
+            Truth::False,
+            "NotFound",
+            format!("{said}. Check the organization of {provider} and its spec.didit.authUrl"),
+            policy.denied_pause,
+        ),
+        ErrorKind::Rejected => {
+            let of_fixed = if observed
+                .spec
+                .didit
+                .as_ref()
+                .is_some_and(|didit| didit.data_location.is_some())
+            {
+                ", or, for a field that cannot change, create another ClientApplication"
+            } else {
+                ""
+            };
+            halt(
+                PROVISIONED,
+                Truth::False,
+                "Rejected",
+                format!(
+                    "the identity API refused what the spec asks for: {said}. Correct the spec{of_fixed}"
+                ),
+                policy.denied_pause,
+            )
+        }
         ErrorKind::Unknown => halt(
             PROVISIONED,
             Truth::Unknown,

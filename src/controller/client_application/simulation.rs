@@ -69,6 +69,8 @@ enum Fault {
     KilledInBetween(u8),
     /// The identity API wants a pause.
     Throttled,
+    /// The account may not do that.
+    Forbidden,
 }
 
 /// What becomes of a step or of a pause.
@@ -96,9 +98,39 @@ fn turns() -> impl Strategy<Value = Turn> {
         2 => (0_u8..60).prop_map(Fault::LostAfter),
         2 => (0_u8..60).prop_map(Fault::KilledInBetween),
         1 => Just(Fault::Throttled),
+        1 => Just(Fault::Forbidden),
     ];
     let took = prop_oneof![2 => Just(0), 3 => 0_u8..=30];
     (fault, took).prop_map(|(fault, took)| Turn { fault, took })
+}
+
+/// What users do meanwhile.
+#[derive(Clone, Debug)]
+enum Happening {
+    /// Nothing.
+    Nothing,
+    /// They change the spec.
+    Renamed,
+    /// They suspend the resource, or resume it.
+    Suspended(bool),
+    /// Their provider is another, or none.
+    Provider(ProviderView),
+}
+
+fn happenings() -> impl Strategy<Value = Happening> {
+    let not_ready = ProviderView::NotReady {
+        reason: "Suspended".into(),
+        message: "spec.suspend is true".into(),
+    };
+    prop_oneof![
+        2 => Just(Happening::Nothing),
+        2 => Just(Happening::Renamed),
+        2 => any::<bool>().prop_map(Happening::Suspended),
+        1 => Just(Happening::Provider(ProviderView::Missing)),
+        1 => Just(Happening::Provider(ProviderView::Pending)),
+        1 => Just(Happening::Provider(not_ready)),
+        2 => Just(Happening::Provider(ProviderView::Ready(usable_provider()))),
+    ]
 }
 
 /// Kubernetes, the identity API and the clock.
@@ -342,6 +374,7 @@ impl World {
                     retry_after: Some(Duration::from_secs(30)),
                 }));
             }
+            Fault::Forbidden => return Err(error(ErrorKind::Forbidden)),
             Fault::LostBefore => {
                 self.pass_time(took);
                 return Err(error(ErrorKind::Unknown));
@@ -555,6 +588,21 @@ impl World {
         application.clone()
     }
 
+    fn happens(&mut self, happening: Happening) {
+        match happening {
+            Happening::Nothing => {}
+            Happening::Renamed => {
+                self.generation += 1;
+                self.spec.display_name = Some(format!("payments-{}", self.generation));
+            }
+            Happening::Suspended(suspend) => {
+                self.generation += 1;
+                self.spec.suspend = Some(suspend);
+            }
+            Happening::Provider(provider) => self.provider = provider,
+        }
+    }
+
     /// Passes until nothing is left to do but to wait for the next check, or until the resource has ended.
     fn settle(&mut self, script: &mut impl Iterator<Item = Turn>) {
         for _ in 0..200 {
@@ -680,6 +728,37 @@ proptest! {
             }
         }
         prop_assert_eq!(world.secret.as_ref().map(|(key, _)| key.as_str()), Some("key-rotated"));
+        prop_assert!(world.holds("KeyAccepted"));
+    }
+
+    /// Whatever else happens to a resource whose application is gone: it is not called ready before the application
+    /// was seen again.
+    #[test]
+    fn a_missing_application_is_never_called_ready(
+        first in prop::collection::vec(turns(), 0..10),
+        happenings in prop::collection::vec((happenings(), turns()), 1..25),
+    ) {
+        let mut world = World::new();
+        world.settle(&mut first.into_iter());
+        let lost = std::mem::take(&mut world.applications);
+        world.pass_time(POLICY.drift_interval);
+        world.run(&mut std::iter::empty());
+        prop_assert!(!world.holds("Ready"));
+        for (happening, turn) in happenings {
+            let said = format!("{happening:?}");
+            world.happens(happening);
+            if let Ended::Pass { wake: Some(wake) } = world.run(&mut std::iter::repeat_n(turn, 2)) {
+                world.pause(wake, turn);
+            }
+            prop_assert!(!world.holds("Ready"), "after {said} and {turn:?}");
+            prop_assert!(!world.holds("KeyAccepted"), "after {said} and {turn:?}");
+        }
+        prop_assert_eq!(world.created, 1);
+
+        world.applications = lost;
+        world.spec.suspend = None;
+        world.happens(Happening::Provider(ProviderView::Ready(usable_provider())));
+        world.settle(&mut std::iter::empty());
         prop_assert!(world.holds("KeyAccepted"));
     }
 

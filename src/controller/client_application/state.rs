@@ -371,7 +371,7 @@ impl Observed {
                 self.secret = SecretView::Ours {
                     published,
                     content: SecretContent::Current,
-                    token: token.map(|token| *token),
+                    token,
                 };
                 self.learned.published = true;
                 self.learned.token.published |= self.learned.token.obtained.take().is_some();

@@ -187,7 +187,7 @@ fn a_provider_that_cannot_be_used_is_named_with_what_to_do() {
         (
             view(ProviderView::Missing),
             "ProviderNotFound",
-            "ClusterIdentityProvider didit does not exist. Create it, or correct spec.providerRef",
+            "ClusterIdentityProvider didit does not exist. Create it, or create another ClientApplication that names the right one",
         ),
         (
             view(ProviderView::NotAllowed),
@@ -242,6 +242,45 @@ fn a_secret_of_somebody_else_is_refused_before_anything_else_is_looked_at() {
         "SecretClaimed",
         "is claimed by ClientApplication billing, which is older",
     );
+}
+
+#[test]
+fn nobody_is_told_to_delete_a_secret_that_somebody_needs() {
+    let mut observed = new_resource(json!({}));
+    for (owner, advice) in [
+        (
+            owned_secret::NOBODY,
+            "is not touched. Choose another spec.secret.name, or delete that Secret if nothing needs it",
+        ),
+        (
+            "ClientApplication/billing",
+            "is not touched. Choose another spec.secret.name",
+        ),
+        (
+            "IdentityProvider didit, which reads it",
+            "is not touched. Choose another spec.secret.name",
+        ),
+    ] {
+        observed.secret = SecretView::Foreign { owner: owner.into() };
+        let planned = says(&observed, "SecretSynced", "False", "SecretConflict", advice);
+        let said = conditions::find(&planned.status.conditions, "SecretSynced").unwrap();
+        assert!(said.message.ends_with(advice), "{}", said.message);
+    }
+}
+
+#[test]
+fn a_field_that_cannot_change_is_not_to_be_corrected() {
+    for (spec, advice) in [
+        (json!({}), ". Correct the spec"),
+        (
+            json!({"didit": {"dataLocation": "us"}}),
+            ". Correct the spec, or, for a field that cannot change, create another ClientApplication",
+        ),
+    ] {
+        let planned = plan(&failing(new_resource(spec), ErrorKind::Rejected), &POLICY, now());
+        let said = conditions::find(&planned.status.conditions, "Provisioned").unwrap();
+        assert!(said.message.ends_with(advice), "{}", said.message);
+    }
 }
 
 #[test]
@@ -776,14 +815,138 @@ fn bad_news_of_a_key_outlives_an_answer_that_says_nothing() {
     assert!(planned.wake.unwrap() <= POLICY.denied_pause);
 }
 
-#[test]
-fn an_application_that_is_gone_stays_bad_news_while_the_provider_is_away() {
-    let mut observed = provisioned();
+/// A resource whose application is known to be missing, and whose spec has changed since.
+fn known_missing() -> Observed {
+    let mut observed = with_accepted_key();
     observed.learned.gone = true;
     observed.status = plan(&observed, &POLICY, now()).status;
-    observed.learned.gone = false;
-    observed.provider = ProviderView::Missing;
-    ready(&plan(&observed, &POLICY, now()), "False");
+    observed.status.applied_generation = Some(0);
+    observed.learned = Learned::default();
+    observed
+}
+
+#[test]
+fn an_application_that_is_gone_stays_bad_news_whatever_keeps_it_from_being_looked_at() {
+    let known = known_missing();
+    let with = |change: fn(&mut Observed)| {
+        let mut observed = known.clone();
+        change(&mut observed);
+        observed
+    };
+    for (what, observed) in [
+        ("suspended", with(|observed| observed.spec.suspend = Some(true))),
+        (
+            "without provider",
+            with(|observed| observed.provider = ProviderView::Missing),
+        ),
+        (
+            "being deleted",
+            with(|observed| {
+                observed.resource.deletion = Some(now());
+                observed.provider = ProviderView::NotAllowed;
+                observed.status.pending_creation = None;
+            }),
+        ),
+        ("unavailable", failing(known.clone(), ErrorKind::Unavailable)),
+        ("forbidden", failing(known.clone(), ErrorKind::Forbidden)),
+        ("without answer", failing(known.clone(), ErrorKind::Malformed)),
+    ] {
+        let planned = plan(&observed, &POLICY, now());
+        if planned.step.is_some() {
+            assert_eq!(what, "being deleted", "{:?}", planned.step);
+            continue;
+        }
+        ready(&planned, "False");
+        says(
+            &observed,
+            "Provisioned",
+            "False",
+            "ApplicationMissing",
+            "no longer knows application app-1",
+        );
+        says(
+            &observed,
+            "KeyAccepted",
+            "Unknown",
+            "NotChecked",
+            "so its key is not tried",
+        );
+    }
+    let forbidden = failing(known.clone(), ErrorKind::Forbidden);
+    says(
+        &forbidden,
+        "Provisioned",
+        "False",
+        "ApplicationMissing",
+        "The last look failed: getApplication: apx.didit.me said no",
+    );
+}
+
+#[test]
+fn an_application_that_is_seen_again_is_no_longer_missing() {
+    let mut observed = known_missing();
+    observed.learned.application = Some(record(Some(&observed.resource.mark().to_string())));
+    let Some(Step::Probe(_)) = plan(&observed, &POLICY, now()).step else {
+        panic!("its key is not tried")
+    };
+    observed.learned.verdict = Some(Ok(KeyVerdict::Accepted));
+    ready(&plan(&observed, &POLICY, now()), "True");
+}
+
+#[test]
+fn a_secret_that_is_not_written_again_is_not_promised() {
+    for (secret, message) in [
+        (SecretView::Absent, "Secret payments-didit does not exist"),
+        (
+            ours(SecretContent::Edited),
+            "Secret payments-didit was changed by somebody else",
+        ),
+    ] {
+        let observed = Observed {
+            secret,
+            provider: ProviderView::Missing,
+            ..known_missing()
+        };
+        let status = plan(&observed, &POLICY, now()).status;
+        let said = conditions::find(&status.conditions, "SecretSynced").unwrap();
+        assert_eq!(said.message, message);
+    }
+}
+
+#[test]
+fn a_deletion_and_a_suspension_are_no_changes_that_wait_to_be_applied() {
+    let mut suspended = with_accepted_key();
+    suspended.status.applied_generation = Some(0);
+    suspended.spec.suspend = Some(true);
+    says(
+        &suspended,
+        "Provisioned",
+        "True",
+        "Created",
+        "was made for this resource",
+    );
+    let planned = says(
+        &suspended,
+        "Ready",
+        "True",
+        "Published",
+        "app-1; suspended, so nothing",
+    );
+    let message = &conditions::find(&planned.status.conditions, "Ready")
+        .unwrap()
+        .message;
+    assert!(!message.contains("Unknown"), "{message}");
+
+    let mut deleted = failing(with_accepted_key(), ErrorKind::Unavailable);
+    deleted.status.applied_generation = Some(0);
+    deleted.resource.deletion = Some(now());
+    says(
+        &deleted,
+        "Provisioned",
+        "True",
+        "Created",
+        "was made for this resource",
+    );
 }
 
 #[test]
@@ -840,6 +1003,28 @@ fn a_key_that_could_not_be_checked_is_no_reason_to_doubt_it() {
         "getBalance: no answer",
     );
     ready(&planned, "True");
+}
+
+#[test]
+fn an_address_at_which_no_key_can_be_tried_is_named() {
+    for (kind, message) in [
+        (ErrorKind::NotFound, "api.example answered 404 Not Found"),
+        (
+            ErrorKind::Unavailable,
+            "api.example could not be reached: there is no such name",
+        ),
+    ] {
+        let mut observed = provisioned();
+        observed.learned.application = Some(record(Some(&observed.resource.mark().to_string())));
+        observed.learned.verdict = Some(Err(CallError {
+            operation: "getBalance",
+            kind,
+            message: message.into(),
+        }));
+        let sentence =
+            format!("getBalance: {message}. Check spec.didit.apiUrl of ClusterIdentityProvider didit");
+        says(&observed, "KeyAccepted", "Unknown", "NotChecked", &sentence);
+    }
 }
 
 #[test]
@@ -972,10 +1157,59 @@ fn a_deletion_that_waits_says_how_long_and_then_says_what_is_left() {
     else {
         panic!("the deletion goes on")
     };
+    assert_eq!(
+        said,
+        "application app-1 was left at the identity API and may carry Keywright's mark: remove the line that begins with \
+         \"[keywright \" from its description. It could not be released within 120 seconds: getApplication: apx.didit.me \
+         said no"
+    );
+}
+
+#[test]
+fn a_deletion_does_not_wait_long_for_a_provider_that_is_gone() {
+    let mut observed = provisioned();
+    observed.provider = ProviderView::Missing;
+    observed.resource.deletion = Some(now());
+    let planned = plan(&observed, &POLICY, now());
+    assert!(planned.step.is_none(), "{:?}", planned.step);
+    observed.resource.deletion = Some(now() - SignedDuration::from_secs(10));
+    let Some(Step::RemoveFinalizer {
+        left_behind: Some(said),
+    }) = plan(&observed, &POLICY, now()).step
+    else {
+        panic!("the deletion goes on")
+    };
     assert!(
-        said.starts_with("application app-1 was left at the identity API with Keywright's mark"),
+        said.ends_with(
+            ". It could not be released within 10 seconds: ClusterIdentityProvider didit does not exist"
+        ),
         "{said}"
     );
+}
+
+#[test]
+fn a_deletion_waits_for_nothing_where_nothing_of_ours_is() {
+    let mut unknown = new_resource(json!({"adopt": {"applicationId": "app-9"}}));
+    unknown.learned.gone = true;
+    let mut claimed = new_resource(json!({"adopt": {"applicationId": "app-9"}}));
+    claimed.application_rival = Some(Consumer::application("shop", "billing"));
+    let mut denied = new_resource(json!({"adopt": {"applicationId": "app-9"}}));
+    denied.provider = usable(false);
+    for mut observed in [unknown, claimed, denied, known_missing()] {
+        // The provider goes away before the resource does.
+        for provider in [observed.provider.clone(), ProviderView::Missing] {
+            observed.provider = provider;
+            observed.status = plan(&observed, &POLICY, now()).status;
+            observed.learned = Learned::default();
+        }
+        observed.resource.deletion = Some(now());
+        let step = plan(&observed, &POLICY, now()).step;
+        assert!(
+            matches!(step, Some(Step::RemoveFinalizer { left_behind: None })),
+            "{step:?} {:?}",
+            observed.status.conditions
+        );
+    }
 }
 
 #[test]

@@ -12,10 +12,7 @@ use crate::api::token::{FulfilledRequests, TOKEN_FRESH, TokenSettings, TokenStat
 use crate::controller::token::findings::{Trouble, as_requested, fresh, lifetime, scopes_not_allowed};
 use crate::controller::token::need::{self, Need, Wanted, Why};
 use crate::controller::token::pauses::Pause;
-use crate::credential::token::{Failure, Promise, retry};
-
-/// `minimumRemaining` where the spec does not say it.
-pub(in crate::controller) const MINIMUM_REMAINING: Duration = Duration::from_secs(60);
+use crate::controller::token::promise;
 
 /// What is asked of the token, where one is wanted.
 pub(super) fn settings(observed: &Observed) -> Option<&TokenSettings> {
@@ -28,21 +25,11 @@ pub(super) fn published(observed: &Observed) -> Option<&TokenStatus> {
     observed.secret.token()
 }
 
-/// The promise to workloads.
-pub(super) fn promise(settings: &TokenSettings, policy: &Policy) -> Promise {
-    Promise {
-        minimum_remaining: settings
-            .minimum_remaining
-            .map_or(MINIMUM_REMAINING, Duration::from),
-        propagation: policy.token.propagation,
-    }
-}
-
 /// What is recorded of the token that workloads read now.
 pub(super) fn status(observed: &Observed, policy: &Policy) -> Option<TokenStatus> {
     let settings = settings(observed)?;
     let token = published(observed)?;
-    let refresh = need::refresh_of(token, promise(settings, policy), &observed.resource.uid);
+    let refresh = need::refresh_of(token, promise(settings, &policy.token), &observed.resource.uid);
     Some(TokenStatus {
         refresh_at: Time(refresh.at),
         ..token.clone()
@@ -99,24 +86,12 @@ pub(super) fn pause(observed: &Observed, policy: &Policy, now: Timestamp) -> Opt
     let Some(trouble) = &observed.learned.token.trouble else {
         return earlier.filter(|pause| pause.until > now).cloned();
     };
-    let failures = earlier.map_or(0, |pause| pause.failures).saturating_add(1);
-    let kind = if trouble.passes {
-        Failure::Passing {
-            retry_after: trouble.retry_after,
-        }
-    } else {
-        Failure::Refused
-    };
     let uid = &observed.resource.uid;
     let published = published(observed).map(|token| {
-        let refresh = need::refresh_of(token, promise(settings, policy), uid);
+        let refresh = need::refresh_of(token, promise(settings, &policy.token), uid);
         (refresh, token.expires_at.0)
     });
-    Some(Pause {
-        trouble: trouble.clone(),
-        until: retry(kind, failures, now, published, uid).at,
-        failures,
-    })
+    Some(Pause::after(trouble, earlier, published, uid, now))
 }
 
 /// The conditions about the token.
@@ -128,7 +103,7 @@ pub(super) fn findings(observed: &Observed, policy: &Policy, now: Timestamp) -> 
     let pause = pause(observed, policy, now);
     let trouble = denied(observed).map(|trouble| trouble.finding(token, None, now));
     let trouble = trouble.or_else(|| pause.map(|pause| pause.trouble.finding(token, Some(pause.until), now)));
-    let promise = promise(settings, policy);
+    let promise = promise(settings, &policy.token);
     let state = match (trouble, token) {
         (Some(trouble), _) => trouble,
         (None, Some(token)) if token.expires_at.0 <= now => Finding::new(
@@ -182,7 +157,7 @@ fn need(observed: &Observed, policy: &Policy, now: Timestamp) -> Option<Need> {
     let fulfilled = fulfilled(observed);
     let wanted = Wanted {
         uid: &observed.resource.uid,
-        promise: promise(settings, policy),
+        promise: promise(settings, &policy.token),
         request_digest: &digest,
         requests: &observed.token.requests,
         fulfilled: fulfilled.as_ref(),

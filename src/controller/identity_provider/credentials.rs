@@ -273,8 +273,8 @@ fn account(
 fn no_account_secret(reference: &AccountSecretReference, namespace: &str) -> Unusable {
     let name = &reference.name;
     let message = format!(
-        "Secret {namespace}/{name}, which spec.didit.accountSecretRef names, does not exist. Create it: \
-         kubectl create secret generic {name} --namespace {namespace} --from-literal=email=… --from-literal=password=…"
+        "Secret {namespace}/{name}, which spec.didit.accountSecretRef names, does not exist. Create it, with the password on standard input: \
+         kubectl create secret generic {name} --namespace {namespace} --from-literal=email=… --from-file=password=/dev/stdin"
     );
     Finding::new(AUTHENTICATED, Truth::False, "SecretNotFound", message)
 }

@@ -14,7 +14,12 @@ use crate::api::provider::{
 };
 use crate::credential::schedule::within;
 use crate::identity::token::Offers;
-use crate::identity::{BrakeReason, CallError, Capabilities, ErrorKind, IdentityApi, VerifiedAccount};
+use crate::identity::{
+    BrakeReason, CallError, Capabilities, ErrorKind, IdentityApi, VerifiedAccount, session,
+};
+
+/// Calls that an address without an identity API behind it answers first (contract section 2.4).
+const LOGIN: [&str; 2] = [session::OPERATION, "verifySecondFactor"];
 
 /// Whether a provider can be used.
 pub(super) enum Verdict {
@@ -184,16 +189,43 @@ fn failure(error: &CallError, pause: Duration, stage: &'static str) -> Finding {
             };
             Finding::new(type_, Truth::False, *reason, said)
         }
-        ErrorKind::Unauthorized => Finding::new(stage, Truth::False, "Unauthorized", said),
-        ErrorKind::Forbidden => Finding::new(organization_or(stage), Truth::False, "Forbidden", said),
-        ErrorKind::NotFound => Finding::new(organization_or(stage), Truth::False, "NotFound", said),
+        ErrorKind::Unauthorized => {
+            let message = format!("{said}. Check the account at the identity API. Trying again {again}");
+            Finding::new(stage, Truth::False, "Unauthorized", message)
+        }
+        ErrorKind::Forbidden => {
+            let message =
+                format!("{said}. Check what the account may do in its organization. Trying again {again}");
+            Finding::new(organization_or(stage), Truth::False, "Forbidden", message)
+        }
+        ErrorKind::NotFound => {
+            let type_ = if LOGIN.contains(&error.operation) {
+                stage
+            } else {
+                organization_or(stage)
+            };
+            let message = format!("{said}. Correct {}. Trying again {again}", address(stage));
+            Finding::new(type_, Truth::False, "NotFound", message)
+        }
         ErrorKind::Throttled { .. } => Finding::new(
             READY,
             Truth::False,
             "Throttled",
             format!("{said}. Trying again {again}"),
         ),
-        ErrorKind::Rejected => Finding::new(stage, Truth::False, "Rejected", said),
+        ErrorKind::Rejected => {
+            let message = format!("{said}. Check {}. Trying again {again}", address(stage));
+            Finding::new(stage, Truth::False, "Rejected", message)
+        }
+        ErrorKind::Unavailable if error.is_unreachable() => Finding::new(
+            READY,
+            Truth::False,
+            "Unavailable",
+            format!(
+                "{said}. Check {}, the network and the proxy. Trying again {again}",
+                address(stage)
+            ),
+        ),
         ErrorKind::Unknown | ErrorKind::Unavailable => Finding::new(
             READY,
             Truth::False,
@@ -206,6 +238,15 @@ fn failure(error: &CallError, pause: Duration, stage: &'static str) -> Finding {
             "UnexpectedAnswer",
             format!("{said}. Trying again {again}"),
         ),
+    }
+}
+
+/// The field that says where the identity API is.
+fn address(stage: &'static str) -> &'static str {
+    if stage == AUTHENTICATED {
+        "spec.didit.authUrl"
+    } else {
+        "spec.oauth2.issuer or spec.oauth2.endpoints"
     }
 }
 
@@ -254,4 +295,111 @@ fn capabilities(can: Capabilities) -> BTreeMap<String, bool> {
     .into_iter()
     .map(|(capability, can)| (capability.to_owned(), can))
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAUSE: Duration = Duration::from_secs(300);
+
+    #[test]
+    fn what_failed_is_said_with_what_to_do_and_when_it_is_tried_again() {
+        const LOGIN: &str = "login";
+        const DISCOVERY: &str = "discoverMetadata";
+        let refused = "id.example could not be reached: the connection was refused";
+        for (stage, operation, kind, message, expected) in [
+            (
+                AUTHENTICATED,
+                LOGIN,
+                ErrorKind::NotFound,
+                "id.example answered 404 Not Found",
+                (
+                    AUTHENTICATED,
+                    "login: id.example answered 404 Not Found. Correct spec.didit.authUrl. Trying again within 5 minutes",
+                ),
+            ),
+            (
+                AUTHENTICATED,
+                "listOrganizations",
+                ErrorKind::NotFound,
+                "no",
+                (
+                    ORGANIZATION_RESOLVED,
+                    "listOrganizations: no. Correct spec.didit.authUrl. Trying again within 5 minutes",
+                ),
+            ),
+            (
+                AUTHENTICATED,
+                "listOrganizations",
+                ErrorKind::Forbidden,
+                "no",
+                (
+                    ORGANIZATION_RESOLVED,
+                    "listOrganizations: no. Check what the account may do in its organization. Trying again within 5 minutes",
+                ),
+            ),
+            (
+                AUTHENTICATED,
+                "listOrganizations",
+                ErrorKind::Unauthorized,
+                "no",
+                (
+                    AUTHENTICATED,
+                    "listOrganizations: no. Check the account at the identity API. Trying again within 5 minutes",
+                ),
+            ),
+            (
+                AUTHENTICATED,
+                LOGIN,
+                ErrorKind::Rejected,
+                "no",
+                (
+                    AUTHENTICATED,
+                    "login: no. Check spec.didit.authUrl. Trying again within 5 minutes",
+                ),
+            ),
+            (
+                AUTHENTICATED,
+                LOGIN,
+                ErrorKind::Unavailable,
+                refused,
+                (
+                    READY,
+                    "login: id.example could not be reached: the connection was refused. Check spec.didit.authUrl, the network and \
+                     the proxy. Trying again within 5 minutes",
+                ),
+            ),
+            (
+                AUTHENTICATED,
+                LOGIN,
+                ErrorKind::Unavailable,
+                "id.example answered 500",
+                (
+                    READY,
+                    "login: id.example answered 500. Trying again within 5 minutes",
+                ),
+            ),
+            (
+                METADATA_RESOLVED,
+                DISCOVERY,
+                ErrorKind::Unavailable,
+                refused,
+                (
+                    READY,
+                    "discoverMetadata: id.example could not be reached: the connection was refused. Check spec.oauth2.issuer or \
+                     spec.oauth2.endpoints, the network and the proxy. Trying again within 5 minutes",
+                ),
+            ),
+        ] {
+            let error = CallError {
+                operation,
+                kind,
+                message: message.to_owned(),
+            };
+            let finding = failure(&error, PAUSE, stage);
+            assert_eq!((finding.type_, finding.message.as_str()), expected);
+            assert_eq!(finding.truth, Truth::False);
+        }
+    }
 }

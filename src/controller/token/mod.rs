@@ -12,7 +12,9 @@ pub mod service;
 
 use std::time::Duration;
 
+use crate::api::token::TokenSettings;
 use crate::credential::schedule::Backoff;
+use crate::credential::token::Promise;
 
 /// The operator's settings that decisions about tokens depend on.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +25,20 @@ pub struct TokenPolicy {
     pub backoff: Backoff,
     /// Pause after a failure that somebody has to mend.
     pub denied_pause: Duration,
+}
+
+/// `minimumRemaining` where the spec does not say it.
+const MINIMUM_REMAINING: Duration = Duration::from_secs(60);
+
+/// The promise to workloads.
+#[must_use]
+pub fn promise(settings: &TokenSettings, policy: &TokenPolicy) -> Promise {
+    Promise {
+        minimum_remaining: settings
+            .minimum_remaining
+            .map_or(MINIMUM_REMAINING, Duration::from),
+        propagation: policy.propagation,
+    }
 }
 
 /// Bytes in hexadecimal digits.

@@ -8,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::findings::Trouble;
 use crate::api::token::FulfilledRequests;
 use crate::controller::index::Place;
+use crate::credential::token::{Failure, Refresh, retry};
 
 /// Until when nothing is tried, because of what went wrong before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,36 @@ pub struct Pause {
     pub until: Timestamp,
     /// Tries in a row that failed.
     pub failures: u32,
+}
+
+impl Pause {
+    /// The pause after a failure. `published` is the refresh that failed and the end of the token that is published.
+    #[must_use]
+    pub fn after(
+        trouble: &Trouble,
+        earlier: Option<&Self>,
+        published: Option<(Refresh, Timestamp)>,
+        uid: &str,
+        now: Timestamp,
+    ) -> Self {
+        let kind = if trouble.passes {
+            Failure::Passing {
+                retry_after: trouble.retry_after,
+            }
+        } else {
+            Failure::Refused
+        };
+        // Failures of another kind begin a row of their own.
+        let failures = earlier
+            .filter(|earlier| earlier.trouble.passes == trouble.passes)
+            .map_or(0, |earlier| earlier.failures)
+            .saturating_add(1);
+        Self {
+            trouble: trouble.clone(),
+            until: retry(kind, failures, now, published, uid).at,
+            failures,
+        }
+    }
 }
 
 /// What a pause is about: a change of it ends the pause.

@@ -16,6 +16,10 @@ const PASSING: Backoff = Backoff {
     longest: Duration::from_secs(300),
 };
 
+/// The longest pause after a failure that passes while no token is good: somebody waits for one, and a server that is back
+/// has to be noticed. How often a server that is down is tried for everybody is kept low by the provider's breaker.
+const LONGEST_WITHOUT_TOKEN: Duration = Duration::from_secs(60);
+
 /// Pauses after refusals: between ten and thirty minutes, as jitter takes up to half.
 const REFUSED: Backoff = Backoff {
     first: Duration::from_secs(1200),
@@ -67,11 +71,11 @@ pub enum HeldBy {
 
 /// When to try again after `failures` failures in a row of the same kind (the first is 1), the last of them `now`.
 ///
-/// Pauses double up to five minutes and are shortened by up to half by the UID and the count, so that resources that
-/// failed together come back apart. No pause is longer than a quarter of what is left until the promise breaks or, once
-/// it is broken, until the token ends, nor shorter than a second. A pause that the server asked for comes first, even
-/// past the token's end. After a refusal the pause is ten to thirty minutes whatever is left: no earlier try could do
-/// better, and some servers lock out who insists.
+/// Pauses double up to five minutes, or to one minute while no token is good, and are shortened by up to half by the UID
+/// and the count, so that resources that failed together come back apart. No pause is longer than a quarter of what is
+/// left until the promise breaks or, once it is broken, until the token ends, nor shorter than a second. A pause that the
+/// server asked for comes first, even past the token's end. After a refusal the pause is ten to thirty minutes whatever is
+/// left: no earlier try could do better, and some servers lock out who insists.
 ///
 /// `published` is the refresh that failed and the end of the token that it would replace; `None` when nothing is
 /// published.
@@ -117,7 +121,7 @@ fn left(now: Timestamp, published: Option<(Refresh, Timestamp)>) -> Option<Durat
 }
 
 fn passing_pause(failures: u32, left: Option<Duration>, uid: &str) -> Duration {
-    let longest = left.map_or(PASSING.longest, |left| PASSING.longest.min(left / TRIES));
+    let longest = left.map_or(LONGEST_WITHOUT_TOKEN, |left| PASSING.longest.min(left / TRIES));
     let pause = Backoff { longest, ..PASSING }.pause(failures, uid);
     pause.max(SHORTEST_PAUSE)
 }
@@ -168,14 +172,14 @@ mod tests {
         let seconds = |failures, published| pause(AWAY, failures, published).as_secs_f64();
         assert!((1.0..=2.0).contains(&seconds(1, None)));
         assert!((2.0..=4.0).contains(&seconds(2, None)));
-        assert!((150.0..=300.0).contains(&seconds(20, None)));
+        assert!((30.0..=60.0).contains(&seconds(20, None)));
         assert!((50.0..=100.0).contains(&seconds(20, published(400))));
         // The promise is broken: now the token's end counts.
         assert!((70.0..=150.0).contains(&seconds(20, published(-10))));
         assert!((1.0..=1.0).contains(&seconds(20, published(1))));
         assert!(
-            (150.0..=300.0).contains(&seconds(20, published(-700))),
-            "the token has ended"
+            (30.0..=60.0).contains(&seconds(20, published(-700))),
+            "the token has ended, and a server that is back has to be noticed"
         );
     }
 

@@ -55,13 +55,13 @@ pub trait BudgetObserver: Send + Sync {
     /// A call was let through after this wait.
     fn waited(&self, wait: Duration);
 
-    /// The breaker has changed. It is half open from the moment a trial call is let through.
+    /// The breaker has changed, or this is its state at the beginning. It is half open from the moment a trial call is let through.
     fn breaker(&self, state: BreakerState);
 
     /// The provider is paused until then. `None` is told when somebody next asks after the end.
     fn paused_until(&self, until: Option<Timestamp>);
 
-    /// So many calls wait now.
+    /// So many calls wait now: none at the beginning.
     fn queue_length(&self, length: usize);
 
     /// A call was sent away: `paused`, `breaker_open` or `queue_full`, which is also told of one that waited in vain.
@@ -90,7 +90,7 @@ struct Told {
 }
 
 impl Budget {
-    /// A budget of which nothing is used.
+    /// A budget of which nothing is used. The observer is told that at once, so that an alert can rest on it.
     #[must_use]
     pub fn new(settings: BudgetSettings, observer: Arc<dyn BudgetObserver>) -> Self {
         let seed = uuid::Uuid::new_v4().to_string();
@@ -102,6 +102,8 @@ impl Budget {
                 waiting: 0,
             },
         };
+        observer.breaker(inside.told.breaker);
+        observer.queue_length(inside.told.waiting);
         Self {
             inside: Mutex::new(inside),
             observer,

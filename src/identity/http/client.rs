@@ -136,12 +136,13 @@ impl HttpClient {
         }
     }
 
-    /// The text without any secret that this client knows, for what is shown out of an answer.
+    /// The text without any secret that this client knows, and without those that the call has `sent`, for what is
+    /// shown out of an answer.
     #[must_use]
-    pub fn scrub(&self, text: &str) -> String {
+    pub fn scrub(&self, text: &str, sent: &[&SecretString]) -> String {
         let received = self.received();
         let known = self.secrets.iter().chain(received.iter().map(AsRef::as_ref));
-        Scrubber::new(known).scrub(text)
+        Scrubber::new(known.chain(sent.iter().copied())).scrub(text)
     }
 
     fn received(&self) -> Vec<Arc<SecretString>> {

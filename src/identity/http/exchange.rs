@@ -16,6 +16,7 @@ use super::fields::Unreadable;
 use super::scrub::Scrubber;
 use super::text::{error_code, error_words};
 use super::transport;
+use crate::identity::error::UNREACHABLE;
 use crate::identity::{CallError, ErrorKind};
 
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -128,11 +129,7 @@ impl Exchange<'_> {
     fn no_answer(&self, error: &reqwest::Error) -> Failure {
         let (mishap, words) = transport::explain(error);
         let message = match mishap {
-            Mishap::NotSent => format!(
-                "{} could not be reached: {}",
-                self.host,
-                self.scrubber.scrub(&words)
-            ),
+            Mishap::NotSent => format!("{} {UNREACHABLE}{}", self.host, self.scrubber.scrub(&words)),
             _ => format!("the connection to {} broke before it answered", self.host),
         };
         self.mishap(mishap, message)

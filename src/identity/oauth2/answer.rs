@@ -58,8 +58,9 @@ pub(super) fn granted(answer: &Value) -> Result<Granted, Unreadable> {
 }
 
 impl Granted {
-    /// Takes its tokens into what `http` must not repeat, and adds the times.
-    pub(super) fn noted(answer: Answer<Self>, http: &HttpClient) -> TokenAnswer {
+    /// Takes its tokens into what `http` must not repeat, and adds the times. `sent` is what the request held that must
+    /// not be repeated either.
+    pub(super) fn noted(answer: Answer<Self>, http: &HttpClient, sent: &[&SecretString]) -> TokenAnswer {
         let granted = answer.value;
         http.remember(&granted.access_token);
         if let Some(token) = &granted.refresh_token {
@@ -68,7 +69,7 @@ impl Granted {
         let (expires_in, unreadable_expires_in) = match granted.expires_in {
             None => (None, None),
             Some(Lifetime::Seconds(seconds)) => (Some(seconds), None),
-            Some(Lifetime::Unreadable(text)) => (None, Some(shown(&http.scrub(&text)))),
+            Some(Lifetime::Unreadable(text)) => (None, Some(shown(&http.scrub(&text, sent)))),
         };
         TokenAnswer {
             access_token: granted.access_token,

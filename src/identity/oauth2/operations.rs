@@ -77,7 +77,9 @@ impl TokenApi for OAuth2 {
             .send(errand, answer::granted)
             .await
             .map_err(refusal::explain)?;
-        Ok(Granted::noted(answer, &self.http))
+        let mut sent = self.client.authentication.secrets();
+        sent.extend(&request.refresh_token);
+        Ok(Granted::noted(answer, &self.http, &sent))
     }
 
     async fn introspect(&self, token: &SecretString) -> Result<Introspection, TokenError> {

@@ -65,6 +65,20 @@ impl History {
     }
 }
 
+impl History {
+    /// The different statuses that a condition of a resource had so far, in their order.
+    pub(crate) fn statuses(&self, name: &str, type_: &str) -> Vec<String> {
+        let all = self.said.lock().unwrap();
+        let mut statuses: Vec<_> = all
+            .iter()
+            .filter(|(resource, said)| resource == name && said.type_ == type_)
+            .map(|(_, said)| said.status.clone())
+            .collect();
+        statuses.dedup();
+        statuses
+    }
+}
+
 impl Drop for History {
     fn drop(&mut self) {
         self.watching.abort();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
-use keywright::api::{ClientApplication, ClusterIdentityProvider, IdentityProvider};
+use keywright::api::{AccessToken, ClientApplication, ClusterIdentityProvider, IdentityProvider};
 use kube::api::ListParams;
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource};
@@ -35,6 +35,7 @@ impl Evidence {
                 .await;
             self.list::<ClientApplication>("client applications", world, namespace)
                 .await;
+            self.list::<AccessToken>("access tokens", world, namespace).await;
             self.list::<Event>("events", world, namespace).await;
             self.list::<ConfigMap>("config maps", world, namespace).await;
             self.list::<Lease>("leases", world, namespace).await;

@@ -4,6 +4,7 @@
 mod evidence;
 mod needles;
 mod stages;
+mod tokens;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::jiff::Timestamp;
@@ -18,6 +19,7 @@ use crate::harness::{EMAIL, Operator, World};
 // With characters that JSON, forms and base64 each write in a way of their own.
 const PASSWORD: &str = "R1ght \"horse\" & b/tt?ry~~";
 const WRONG_PASSWORD: &str = "Wr0ng \\ h+rse & 5taple>>";
+const WRONG_CLIENT_SECRET: &str = "N0t the \"client's\" s/cret & more~~";
 const SEED: &str = "KRUGS4ZANFZSAYJAONSWK3DFMQ";
 
 /// The life of an operator, and what it has shown so far.
@@ -46,6 +48,7 @@ async fn life(format: &str) {
     life.reads_nonsense().await;
     life.is_told_its_own_secrets().await;
     life.adopts().await;
+    life.keeps_tokens().await;
     life.is_refused_its_key().await;
     life.leaves_an_application_behind().await;
     life.operator.stop().await;
@@ -87,7 +90,7 @@ impl Life {
 
     fn secrets(&self) -> Vec<String> {
         let mut secrets = self.world.sandbox.known_secrets();
-        secrets.push(WRONG_PASSWORD.to_owned());
+        secrets.extend([WRONG_PASSWORD, WRONG_CLIENT_SECRET].map(str::to_owned));
         secrets
     }
 
@@ -99,7 +102,7 @@ impl Life {
             .map(|made| self.world.sandbox.api_key(made.uuid).unwrap())
             .collect();
         assert_eq!(keys.len(), 2);
-        let named = [PASSWORD, WRONG_PASSWORD, SEED]
+        let named = [PASSWORD, WRONG_PASSWORD, WRONG_CLIENT_SECRET, SEED]
             .into_iter()
             .chain(keys.iter().map(String::as_str));
         assert!(
@@ -107,9 +110,9 @@ impl Life {
                 .clone()
                 .all(|secret| secrets.iter().any(|known| known == secret))
         );
-        // Beside those: an access token, a refresh token and a temporary one.
+        // Beside those: an access token of the account, a refresh token and a temporary one, and tokens of clients.
         assert!(
-            secrets.len() >= named.count() + 3,
+            secrets.len() >= named.count() + 3 + 4,
             "the sandbox knows only {} secrets",
             secrets.len()
         );
@@ -144,6 +147,10 @@ impl Life {
             ("events", "LoginRefused"),
             ("client applications", &made),
             ("client applications", "Rejected"),
+            ("access tokens", "InvalidClient"),
+            ("access tokens", EMAIL),
+            ("events", "InvalidClient"),
+            ("events", "TokenRefused"),
             ("identity providers", EMAIL),
             ("metadata of secrets", "keywright.dev/"),
             ("metrics", "keywright_login_brake"),

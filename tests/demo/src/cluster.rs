@@ -91,11 +91,14 @@ pub(crate) async fn clean(
     if operator_runs {
         // What does not go in an orderly way is released below.
         let _ = kubectl
-            .show(screen, &format!("delete capp --all -n {NAMESPACE} --timeout=30s"))
+            .show(
+                screen,
+                &format!("delete atok,capp --all -n {NAMESPACE} --timeout=30s"),
+            )
             .await;
     }
     let left = kubectl
-        .run(&format!("get capp -n {NAMESPACE} -o name"))
+        .run(&format!("get atok,capp -n {NAMESPACE} -o name"))
         .await
         .unwrap_or_default();
     for name in left.lines() {

@@ -1,4 +1,4 @@
-//! The Secret that the operator writes.
+//! The Secrets that the operator writes.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -8,38 +8,52 @@ use crate::cluster::NAMESPACE;
 use crate::failure::Failure;
 use crate::stage::Stage;
 
-/// The Secret that `examples/` asks for.
+/// The Secret that `examples/` asks for the application's credentials.
 pub(crate) const SECRET: &str = "payments-didit";
 
-/// What stands in the Secret.
+/// The Secret that `examples/` asks for the access token.
+pub(crate) const TOKEN_SECRET: &str = "payments-token";
+
+/// What stands in a Secret.
 pub(crate) struct Credentials {
+    secret: &'static str,
     pub(crate) uid: String,
     values: Vec<(String, String)>,
 }
 
 impl Credentials {
-    pub(crate) async fn read(stage: &Stage) -> Result<Option<Self>, Failure> {
-        let Some(secret) = stage
+    pub(crate) async fn read(stage: &Stage, secret: &'static str) -> Result<Option<Self>, Failure> {
+        let Some(object) = stage
             .kubectl()?
-            .get(&format!("secret {SECRET} -n {NAMESPACE}"))
+            .get(&format!("secret {secret} -n {NAMESPACE}"))
             .await?
         else {
             return Ok(None);
         };
-        let uid = secret
+        let uid = object
             .pointer("/metadata/uid")
             .and_then(Value::as_str)
             .unwrap_or_default()
             .to_owned();
-        let data = secret.get("data").and_then(Value::as_object);
+        let data = object.get("data").and_then(Value::as_object);
         let values = data
             .into_iter()
             .flatten()
-            .map(|(key, value)| Ok((key.clone(), decoded(key, value)?)));
+            .map(|(key, value)| Ok((key.clone(), decoded(secret, key, value)?)));
         Ok(Some(Self {
+            secret,
             uid,
             values: values.collect::<Result<_, Failure>>()?,
         }))
+    }
+
+    /// A token that is in no Secret.
+    pub(crate) fn with_token(token: &str) -> Self {
+        Self {
+            secret: TOKEN_SECRET,
+            uid: String::new(),
+            values: vec![("access_token".to_owned(), token.to_owned())],
+        }
     }
 
     pub(crate) fn value(&self, key: &str) -> Result<&str, Failure> {
@@ -48,7 +62,7 @@ impl Credentials {
             .iter()
             .find(|(name, _)| name == key)
             .map(|(_, value)| value.as_str());
-        found.ok_or_else(|| Failure::Said(format!("Secret {SECRET} has no key {key}")))
+        found.ok_or_else(|| Failure::Said(format!("Secret {} has no key {key}", self.secret)))
     }
 
     /// A table without anything that is worth stealing.
@@ -56,7 +70,7 @@ impl Credentials {
         let mut table = "KEY              BYTES  VALUE".to_owned();
         for (key, value) in &self.values {
             let shown = match key.as_str() {
-                "api_url" => value.clone(),
+                "api_url" | "expires_at" | "token_type" | "scope" => value.clone(),
                 "client_id" | "application_id" | "organization_id" => {
                     format!("{}...", value.chars().take(7).collect::<String>())
                 }
@@ -68,11 +82,11 @@ impl Credentials {
     }
 }
 
-fn decoded(key: &str, value: &Value) -> Result<String, Failure> {
+fn decoded(secret: &str, key: &str, value: &Value) -> Result<String, Failure> {
     let bytes = value.as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
     bytes
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| Failure::Said(format!("key {key} of Secret {SECRET} is not text")))
+        .ok_or_else(|| Failure::Said(format!("key {key} of Secret {secret} is not text")))
 }
 
 #[cfg(test)]
@@ -86,9 +100,13 @@ mod tests {
             pair("api_key", "sk_live_0123456789"),
             pair("api_url", "http://127.0.0.1:1/v3"),
             pair("client_id", "0123456789"),
+            pair("access_token", "header.claims.signature"),
+            pair("authorization", "Authorization: Bearer header.claims.signature"),
+            pair("expires_at", "2026-11-25T03:20:11Z"),
             pair("something_new", "hidden"),
         ];
         let table = Credentials {
+            secret: SECRET,
             uid: String::new(),
             values,
         }
@@ -99,6 +117,9 @@ mod tests {
              api_key             18  *******\n\
              api_url             21  http://127.0.0.1:1/v3\n\
              client_id           10  0123456...\n\
+             access_token        23  *******\n\
+             authorization       45  *******\n\
+             expires_at          20  2026-11-25T03:20:11Z\n\
              something_new        6  *******"
         );
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::cluster::NAMESPACE;
-use crate::credentials::SECRET;
+use crate::credentials::{SECRET, TOKEN_SECRET};
 use crate::failure::Failure;
 use crate::screen::Screen;
 use crate::stage::Stage;
@@ -13,11 +13,11 @@ use crate::steps::wait_until_ready;
 pub(crate) async fn stay(stage: &mut Stage, screen: &mut Screen, examples: &str) -> Result<(), Failure> {
     screen.line("\nKEEP=1: the resources are applied again, and everything goes on running until Ctrl-C.")?;
     let kubectl = stage.kubectl()?.clone();
-    screen.note("The Secret of the deleted ClientApplication has to be gone first.")?;
+    screen.note("The Secrets of the deleted resources have to be gone first.")?;
     kubectl
         .show(
             screen,
-            &format!("wait --for=delete secret/{SECRET} -n {NAMESPACE} --timeout=120s"),
+            &format!("wait --for=delete secret/{SECRET} secret/{TOKEN_SECRET} -n {NAMESPACE} --timeout=120s"),
         )
         .await?;
     kubectl.show(screen, &format!("apply -f {examples}")).await?;
@@ -57,6 +57,8 @@ Then, for example:
 
   kubectl get keywright -n {NAMESPACE}               # all resources of Keywright
   kubectl describe capp payments -n {NAMESPACE}      # conditions and events
+  kubectl get atok -n {NAMESPACE} -w                 # a token is refreshed; every minute here
+  kubectl annotate atok payments -n {NAMESPACE} keywright.dev/refresh-requested-at="$(date)" --overwrite
   kubectl explain capp.spec.secret                      # what the fields mean
   kubectl edit capp payments -n {NAMESPACE}          # change something
   kubectl delete secret {SECRET} -n {NAMESPACE}    # it is written again

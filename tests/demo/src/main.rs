@@ -10,6 +10,7 @@ mod sandbox;
 mod screen;
 mod stage;
 mod steps;
+mod token;
 mod waiting;
 
 use std::process::ExitCode;

@@ -20,6 +20,9 @@ pub(crate) const PORT: u16 = 8477;
 /// How long one call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long its access tokens live, so that one is refreshed while somebody looks on.
+pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_secs(60);
+
 /// The account that `examples/` name.
 #[derive(Debug, Deserialize)]
 struct AccountSecret {
@@ -60,6 +63,8 @@ impl Sandbox {
             .arg(address().to_string())
             .arg("--accounts-file")
             .arg(&accounts)
+            .arg("--client-token-lifetime")
+            .arg(format!("{}s", TOKEN_LIFETIME.as_secs()))
             .stdout(Stdio::piped())
             .stderr(errors);
         let (program, stdout) = Program::start("the sandbox", &mut command, casualties)?;
@@ -89,6 +94,29 @@ impl Sandbox {
         let answer = self.client.get(url).header("x-api-key", key).send().await?;
         let status = answer.status().as_u16();
         Ok((status, answer.text().await?))
+    }
+
+    /// Asks about a token as an API would that is called with it, and returns status and body.
+    pub(crate) async fn introspect(
+        &self,
+        client_id: &str,
+        client_secret: &str,
+        token: &str,
+    ) -> Result<(u16, Value), Failure> {
+        let answer = self
+            .client
+            .post(self.introspection())
+            .basic_auth(client_id, Some(client_secret))
+            .form(&[("token", token)])
+            .send()
+            .await?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.json().await?))
+    }
+
+    /// Where the sandbox tells what a token is good for.
+    pub(crate) fn introspection(&self) -> String {
+        format!("{}/auth/v2/introspect/", self.url)
     }
 
     /// What the sandbox knows of an application.

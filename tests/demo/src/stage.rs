@@ -21,6 +21,9 @@ const OPERATOR_GRACE: Duration = Duration::from_secs(10);
 
 const SANDBOX_GRACE: Duration = Duration::from_secs(3);
 
+/// What the operator counts for the kubelet. There is none here that a pod would wait for.
+pub(crate) const PROPAGATION_BUDGET: &str = "2s";
+
 /// The demo's surroundings.
 #[derive(Debug)]
 pub(crate) struct Stage {
@@ -103,7 +106,9 @@ impl Stage {
         } else {
             format!("--operator-namespace {SYSTEM_NAMESPACE}")
         };
-        format!("{scope} --log-format pretty --metrics-address 127.0.0.1:0 --release-timeout 10s")
+        format!(
+            "{scope} --propagation-budget {PROPAGATION_BUDGET} --log-format pretty --metrics-address 127.0.0.1:0 --release-timeout 10s"
+        )
     }
 
     /// Starts the operator with its output going to a file.
@@ -131,7 +136,9 @@ impl Stage {
     pub(crate) async fn explain(&mut self, screen: &mut Screen, failure: &Failure) {
         screen.complain(&failure.to_string());
         if let (true, Some(kubectl)) = (self.applied, &self.kubectl) {
-            let resources = kubectl.run(&format!("get idp,capp -n {NAMESPACE} -o wide")).await;
+            let resources = kubectl
+                .run(&format!("get idp,capp,atok -n {NAMESPACE} -o wide"))
+                .await;
             if let Ok(resources) = resources {
                 screen.complain(&format!("what the resources say:\n{resources}"));
             }

@@ -12,9 +12,10 @@ use crate::keep;
 use crate::sandbox::{self, Sandbox, balance_url};
 use crate::screen::Screen;
 use crate::stage::Stage;
+use crate::token;
 use crate::waiting::until;
 
-const STEPS: usize = 9;
+pub(crate) const STEPS: usize = 10;
 
 /// How long a deleted Secret may stay away.
 const HEALING_LIMIT: Duration = Duration::from_secs(30);
@@ -24,7 +25,8 @@ const MARK: &str = "[keywright ";
 
 /// Plays all steps; with `keep`, goes on until it is dropped.
 pub(crate) async fn perform(stage: &mut Stage, screen: &mut Screen, keep: bool) -> Result<(), Failure> {
-    screen.line("Keywright at work: a ClientApplication becomes a Secret with a working API key.")?;
+    screen
+        .line("Keywright at work: an API key and an access token in Secrets, and what keeps them right.")?;
     find_cluster(stage, screen).await?;
     install_definitions(stage, screen).await?;
     start_sandbox(stage, screen).await?;
@@ -32,6 +34,7 @@ pub(crate) async fn perform(stage: &mut Stage, screen: &mut Screen, keep: bool) 
     run_operator(stage, screen).await?;
     show_resources(stage, screen).await?;
     let key = use_the_key(stage, screen).await?;
+    token::stay_fresh(stage, screen).await?;
     lose_the_secret(stage, screen, &key).await?;
     delete_the_application(stage, screen).await?;
     if keep {
@@ -72,8 +75,10 @@ async fn start_sandbox(stage: &mut Stage, screen: &mut Screen) -> Result<(), Fai
     screen.step(3, STEPS, "A sandbox of Didit")?;
     let sandbox = Sandbox::start(stage.directory(), stage.casualties.clone()).await?;
     screen.note(&format!(
-        "It listens on {} and knows the account {}.",
-        sandbox.url, sandbox.account
+        "It listens on {} and knows the account {}. Its access tokens live for {} s.",
+        sandbox.url,
+        sandbox.account,
+        sandbox::TOKEN_LIFETIME.as_secs()
     ))?;
     stage.sandbox = Some(sandbox);
     Ok(())
@@ -137,18 +142,18 @@ async fn run_operator(stage: &mut Stage, screen: &mut Screen) -> Result<(), Fail
 
 /// The arguments of kubectl that wait for the examples.
 pub(crate) fn wait_until_ready() -> String {
-    format!("wait --for=condition=Ready --timeout=60s -n {NAMESPACE} idp/didit capp/payments")
+    format!("wait --for=condition=Ready --timeout=60s -n {NAMESPACE} idp/didit capp/payments atok/payments")
 }
 
 async fn show_resources(stage: &Stage, screen: &mut Screen) -> Result<(), Failure> {
     screen.step(6, STEPS, "What an administrator sees")?;
     let kubectl = stage.kubectl()?;
-    for kind in ["idp", "capp", "secret"] {
+    for kind in ["idp", "capp", "atok", "secret"] {
         kubectl
             .show(screen, &format!("get {kind} -n {NAMESPACE}"))
             .await?;
     }
-    let columns = "custom-columns=TYPE:.type,OBJECT:.involvedObject.name,REASON:.reason,MESSAGE:.message";
+    let columns = "custom-columns=KIND:.involvedObject.kind,REASON:.reason,MESSAGE:.message";
     kubectl
         .show(screen, &format!("get events -n {NAMESPACE} -o {columns}"))
         .await
@@ -161,7 +166,7 @@ async fn use_the_key(stage: &Stage, screen: &mut Screen) -> Result<String, Failu
         "kubectl get secret {SECRET} -n {NAMESPACE} -o json    (values masked here)"
     ))?;
     let missing = || Failure::Said(format!("there is no Secret {SECRET}"));
-    let credentials = Credentials::read(stage).await?.ok_or_else(missing)?;
+    let credentials = Credentials::read(stage, SECRET).await?.ok_or_else(missing)?;
     screen.output(&credentials.masked())?;
     let (api_url, key) = (credentials.value("api_url")?, credentials.value("api_key")?);
 
@@ -196,14 +201,14 @@ fn answer(status: u16, body: &str) -> String {
 }
 
 async fn lose_the_secret(stage: &Stage, screen: &mut Screen, key: &str) -> Result<(), Failure> {
-    screen.step(8, STEPS, "The Secret is deleted, and comes back")?;
-    let lost = Credentials::read(stage).await?.map(|secret| secret.uid);
+    screen.step(9, STEPS, "The Secret is deleted, and comes back")?;
+    let lost = Credentials::read(stage, SECRET).await?.map(|secret| secret.uid);
     stage
         .kubectl()?
         .show(screen, &format!("delete secret {SECRET} -n {NAMESPACE}"))
         .await?;
     let (healed, took) = until(HEALING_LIMIT, "the return of the Secret", async || {
-        Ok(Credentials::read(stage)
+        Ok(Credentials::read(stage, SECRET)
             .await?
             .filter(|secret| Some(&secret.uid) != lost.as_ref()))
     })
@@ -223,9 +228,9 @@ async fn lose_the_secret(stage: &Stage, screen: &mut Screen, key: &str) -> Resul
 
 async fn delete_the_application(stage: &Stage, screen: &mut Screen) -> Result<(), Failure> {
     screen.step(
-        9,
+        10,
         STEPS,
-        "The ClientApplication is deleted; the application stays, without Keywright's mark",
+        "The resources are deleted; the application stays, without Keywright's mark",
     )?;
     let (kubectl, sandbox) = (stage.kubectl()?, stage.sandbox()?);
     let resource = kubectl.get(&format!("capp payments -n {NAMESPACE}")).await?;
@@ -243,7 +248,7 @@ async fn delete_the_application(stage: &Stage, screen: &mut Screen) -> Result<()
     kubectl
         .show(
             screen,
-            &format!("delete capp payments -n {NAMESPACE} --timeout=60s"),
+            &format!("delete atok/payments capp/payments -n {NAMESPACE} --timeout=60s"),
         )
         .await?;
     screen.command(&format!("curl {}    (after)", sandbox.controls()))?;
@@ -255,7 +260,7 @@ async fn delete_the_application(stage: &Stage, screen: &mut Screen) -> Result<()
         ));
     }
     screen.note(
-        "The Secret goes with its owner: Kubernetes' garbage collector removes it, within seconds once it has learned \
+        "The Secrets go with their owners: Kubernetes' garbage collector removes them, within seconds once it has learned \
          of the new kinds, which it does every half minute.",
     )
 }

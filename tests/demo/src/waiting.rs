@@ -9,8 +9,11 @@ use crate::screen::Screen;
 /// How often it is said that something goes on.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether something has come true.
+/// When it is looked again whether something has come true, at first.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// No look is further from the one before.
+const LONGEST_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Waits for `work` and says every few seconds that it goes on.
 pub(crate) async fn patiently<T>(
@@ -37,6 +40,7 @@ pub(crate) async fn until<T>(
     mut look: impl AsyncFnMut() -> Result<Option<T>, Failure>,
 ) -> Result<(T, Duration), Failure> {
     let begun = Instant::now();
+    let mut interval = LOOK_INTERVAL;
     loop {
         if let Some(found) = look().await? {
             return Ok((found, begun.elapsed()));
@@ -47,6 +51,7 @@ pub(crate) async fn until<T>(
                 limit.as_secs()
             )));
         }
-        tokio::time::sleep(LOOK_INTERVAL).await;
+        tokio::time::sleep(interval).await;
+        interval = (interval * 5 / 4).min(LONGEST_LOOK_INTERVAL);
     }
 }

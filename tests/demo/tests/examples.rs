@@ -1,4 +1,5 @@
-//! Every file of `examples/` is what the API server accepts, fields that it does not know included.
+//! Every file of `examples/`, and every resource in README.md, is what the API server accepts; a field that it does not
+//! know is not.
 
 #![allow(
     clippy::unwrap_used,
@@ -48,10 +49,41 @@ fn succeed(plane: &Shared, arguments: &[&str]) {
 /// The text with every object in another namespace, since those of the examples do not exist here.
 fn moved(text: &str, namespace: &str) -> String {
     let line = |line: &str| match line.split_once("namespace: ") {
-        Some((before, _)) if before.trim().is_empty() => format!("{before}namespace: {namespace}"),
+        Some((before, after)) if !line.trim_start().starts_with('#') => {
+            let rest = after.find([',', '}']).map_or("", |end| &after[end..]);
+            format!("{before}namespace: {namespace}{rest}")
+        }
         _ => line.to_owned(),
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The blocks of YAML in README.md, each with a name for a message.
+fn readme() -> Vec<(String, String)> {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let blocks = text.split("```yaml\n").skip(1);
+    blocks
+        .map(|block| block.split("```").next().unwrap().to_owned())
+        .enumerate()
+        .map(|(number, block)| (format!("README.md, block {}", number + 1), block))
+        .collect()
+}
+
+/// The files of `examples/`, each with its path.
+fn examples() -> Vec<(String, String)> {
+    let mut paths = Vec::new();
+    files(&root().join("examples"), &mut paths);
+    paths
+        .into_iter()
+        .map(|path| {
+            assert_eq!(
+                path.extension().and_then(|kind| kind.to_str()),
+                Some("yaml"),
+                "{path:?} is not applied with the rest"
+            );
+            (path.display().to_string(), fs::read_to_string(&path).unwrap())
+        })
+        .collect()
 }
 
 #[test]
@@ -74,19 +106,16 @@ fn the_api_server_accepts_every_example() {
     let namespace = format!("examples-{}", std::process::id());
     succeed(plane, &["create", "namespace", &namespace]);
 
-    let mut examples = Vec::new();
-    files(&root().join("examples"), &mut examples);
-    assert!(examples.len() >= 8, "{examples:?}");
+    let (examples, readme) = (examples(), readme());
+    assert!(
+        examples.len() >= 13 && readme.len() >= 4,
+        "{examples:?} {readme:?}"
+    );
     let directory = tempfile::tempdir().unwrap();
     let mut refused = Vec::new();
-    for (number, path) in examples.iter().enumerate() {
-        assert_eq!(
-            path.extension().and_then(|kind| kind.to_str()),
-            Some("yaml"),
-            "{path:?} is not applied with the rest"
-        );
+    for (number, (name, text)) in examples.iter().chain(&readme).enumerate() {
         let copy = directory.path().join(format!("{number}.yaml"));
-        fs::write(&copy, moved(&fs::read_to_string(path).unwrap(), &namespace)).unwrap();
+        fs::write(&copy, moved(text, &namespace)).unwrap();
         let output = kubectl(
             plane,
             &[
@@ -98,11 +127,7 @@ fn the_api_server_accepts_every_example() {
             ],
         );
         if !output.status.success() {
-            refused.push(format!(
-                "{}: {}",
-                path.display(),
-                String::from_utf8_lossy(&output.stderr)
-            ));
+            refused.push(format!("{name}: {}", String::from_utf8_lossy(&output.stderr)));
         }
     }
     succeed(plane, &["delete", "namespace", &namespace, "--wait=false"]);

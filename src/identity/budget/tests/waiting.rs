@@ -18,7 +18,7 @@ async fn after_the_burst_calls_go_at_the_steady_rate() {
     assert_eq!(went, [0, 0, 0, 5, 10, 15]);
     let waits = seen.waits.lock().unwrap().clone();
     assert_eq!(waits.iter().filter(|wait| wait.is_zero()).count(), 3);
-    assert_eq!(*seen.lengths.lock().unwrap(), [1, 0, 1, 0, 1, 0]);
+    assert_eq!(*seen.lengths.lock().unwrap(), [0, 1, 0, 1, 0, 1, 0]);
 }
 
 #[tokio::test(start_paused = true)]

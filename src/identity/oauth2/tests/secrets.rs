@@ -105,6 +105,24 @@ async fn an_error_repeats_no_token_that_was_received() {
     }
 }
 
+#[tokio::test]
+async fn an_answer_that_is_told_of_repeats_no_secret_that_was_sent() {
+    let server = Server::start(|_| {
+        let odd = format!("{SECRET} refresh-1 t0ken-1");
+        json_answer(200, json!({"access_token": "t0ken-1", "expires_in": odd}))
+    })
+    .await;
+    let request = TokenRequest {
+        refresh_token: Some("refresh-1".into()),
+        ..TokenRequest::default()
+    };
+    let answer = connect(basic(&server.url()))
+        .request_token(&request)
+        .await
+        .unwrap();
+    assert_eq!(answer.unreadable_expires_in.as_deref(), Some("*** *** ***"));
+}
+
 #[test]
 fn a_configuration_shows_no_secret() {
     let key = TestKey::p256();
