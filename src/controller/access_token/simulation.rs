@@ -133,7 +133,7 @@ impl World {
             } else {
                 SecretContent::Outdated
             },
-            token: Some(stored.token.clone()),
+            token: Some(Box::new(stored.token.clone())),
         });
         Observed {
             secret: secret.unwrap_or(SecretView::Absent),

@@ -124,7 +124,7 @@ fn published(spec: Value, age: i64) -> Observed {
     observed.secret = SecretView::Ours {
         published,
         content: SecretContent::Current,
-        token: Some(token),
+        token: Some(Box::new(token)),
     };
     observed
 }
@@ -504,8 +504,11 @@ fn pauses_grow_while_the_server_is_away() {
         waits.push(planned.wake.unwrap());
         observed.pause = planned.pause;
     }
-    assert!(waits[0] <= Duration::from_secs(3) && waits[11] >= Duration::from_secs(150));
-    assert!(waits.iter().all(|wait| *wait <= Duration::from_secs(301)));
+    assert!(waits[0] <= Duration::from_secs(3) && waits[11] >= Duration::from_secs(30));
+    assert!(
+        waits.iter().all(|wait| *wait <= Duration::from_secs(61)),
+        "somebody waits for a token"
+    );
 }
 
 #[test]

@@ -219,7 +219,7 @@ impl World {
                 } else {
                     SecretContent::Outdated
                 },
-                token: self.token.clone(),
+                token: self.token.clone().map(Box::new),
             });
         Observed {
             resource: self.resource(),
@@ -453,7 +453,7 @@ impl World {
             }
             Fault::None => return Some(Evidence::TokenObtained(Box::new(self.issue()))),
             Fault::Unavailable => Trouble::passing("Unavailable", "no".into()),
-            Fault::LostBefore => Trouble::to_mend("InvalidClient", "no".into()),
+            Fault::LostBefore | Fault::Forbidden => Trouble::to_mend("InvalidClient", "no".into()),
             Fault::LostAfter(_) => {
                 self.issued += 1;
                 Trouble::passing("OutcomeUnknown", "no answer".into())

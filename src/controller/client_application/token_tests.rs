@@ -42,7 +42,7 @@ fn with_token(age: i64) -> Observed {
     let mut observed = wanting(with_accepted_key());
     let status = token(&TokenSettings::default(), "token-1", age);
     if let SecretView::Ours { token, .. } = &mut observed.secret {
-        *token = Some(status.clone());
+        *token = Some(Box::new(status.clone()));
     }
     observed.status.token = Some(status);
     observed
