@@ -27,7 +27,7 @@ impl Life {
             ),
             ("of-account", json!({"providerAccount": true})),
         ] {
-            self.world.apply(access_token(name, client)).await;
+            self.world.apply(access_token(name, &client)).await;
             self.is_published(name).await;
         }
         let adopted = self.world.application("adopted").await.spec.adopt;
@@ -66,7 +66,7 @@ impl Life {
         self.answers(Operation::ClientCredentialsToken, 401, refusal);
         self.apply_client(WRONG_CLIENT_SECRET).await;
         let client = json!({"secretRef": {"name": CLIENT}});
-        self.world.apply(access_token(OF_CLIENT, client)).await;
+        self.world.apply(access_token(OF_CLIENT, &client)).await;
         let said = self
             .world
             .until::<AccessToken>(OF_CLIENT, ("TokenFresh", "False", "InvalidClient"))
@@ -214,7 +214,7 @@ impl Life {
     }
 }
 
-fn access_token(name: &str, client: Value) -> Value {
+fn access_token(name: &str, client: &Value) -> Value {
     with_spec(name, json!({"client": client}))
 }
 
