@@ -509,7 +509,7 @@ fn inline_tokens() -> Vec<Case> {
         case("a token with all defaults", json!({}), Accepted),
         case(
             "a token with everything",
-            json!({"scopes": ["orders:read"], "minimumRemaining": "10m", "revocationPolicy": "OnDeletion"}),
+            json!({"scopes": ["orders:read"], "minimumRemaining": "10m", "revocationPolicy": "Never"}),
             Accepted,
         ),
         case(

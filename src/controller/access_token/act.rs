@@ -199,7 +199,9 @@ impl AccessTokens {
         let Some(obtained) = obtained else {
             return Ok(Evidence::TokenLost);
         };
-        let replaced = held.replaced_by(&obtained, observed.published());
+        // In a Secret that was edited, or in that of an earlier name, it is found by what the status says of it.
+        let recorded = observed.published().or(observed.status.token.as_ref());
+        let replaced = held.replaced_by(&obtained, recorded);
         if let Some(replaced) = &replaced
             && observed.learned.why == Some(Why::RevocationRequested)
         {
@@ -208,7 +210,7 @@ impl AccessTokens {
                 .keep_for_revocation(replaced)
                 .await?;
         }
-        let previous = held.previous(&obtained, observed.published(), template);
+        let previous = held.previous(&obtained, recorded, template);
         let content = obtained.add_to(Content::default(), previous);
         let layout = pass.layout();
         let wanted =
@@ -280,9 +282,13 @@ impl AccessTokens {
         })
     }
 
-    /// What the Secret holds now, where it is ours.
+    /// What the Secret holds now, where it is ours. Until one of a new name is written, that is the earlier one.
     async fn held(&self, pass: &Pass) -> Result<Held, ReconcileError> {
-        let name = &pass.observed.spec.secret.name;
+        let observed = &pass.observed;
+        let name = match (&observed.secret, &observed.status.secret) {
+            (SecretView::Absent, Some(earlier)) => &earlier.name,
+            _ => &observed.spec.secret.name,
+        };
         Held::read(&self.secrets(pass), name, &pass.owner, pass.layout()).await
     }
 

@@ -130,11 +130,20 @@ pub(super) fn findings(observed: &Observed, policy: &Policy, now: Timestamp) -> 
 /// end with a new token.
 pub(super) fn fulfilled(observed: &Observed) -> Option<FulfilledRequests> {
     settings(observed)?;
-    if observed.learned.token.published {
-        let asked = observed.token.requests.clone();
-        return (asked != FulfilledRequests::default()).then_some(asked);
+    let asked = &observed.token.requests;
+    let mut fulfilled = if observed.learned.token.published {
+        asked.clone()
+    } else {
+        observed.status.fulfilled_requests.clone().unwrap_or_default()
+    };
+    // An annotation that is gone needs no memory.
+    if asked.refresh.is_none() {
+        fulfilled.refresh = None;
     }
-    observed.status.fulfilled_requests.clone()
+    if asked.revoke.is_none() {
+        fulfilled.revoke = None;
+    }
+    (fulfilled != FulfilledRequests::default()).then_some(fulfilled)
 }
 
 fn denied(observed: &Observed) -> Option<Trouble> {

@@ -304,8 +304,28 @@ fn each_value_of_the_annotation_refreshes_once() {
     observed.status = planned.status;
     observed.learned = Learned::default();
     assert!(step(&observed).is_none(), "a restart does not repeat it");
-    observed.token.requests.refresh = Some("tuesday".into());
+    let mut another = observed.clone();
+    another.token.requests.refresh = Some("tuesday".into());
+    obtains(&another, Why::RefreshRequested);
+
+    observed.token.requests.refresh = None;
+    observed.status = plan(&observed, &POLICY, now()).status;
+    assert_eq!(observed.status.fulfilled_requests, None);
+    observed.token.requests.refresh = Some("monday".into());
     obtains(&observed, Why::RefreshRequested);
+}
+
+/// Didit revokes no tokens, so a new one is all that can be done.
+#[test]
+fn a_request_to_revoke_brings_another_token_once() {
+    let mut observed = with_token(60);
+    observed.token.requests.revoke = Some("leaked".into());
+    obtains(&observed, Why::RevocationRequested);
+    obtained(&mut observed, "token-2");
+    written(&mut observed, None);
+    observed.status = plan(&observed, &POLICY, now()).status;
+    observed.learned = Learned::default();
+    assert!(step(&observed).is_none());
 }
 
 #[test]

@@ -90,7 +90,11 @@ impl Held {
     ) -> Option<SecretString> {
         (template.previous_access_token == Some(true))
             .then(|| {
-                self.replaced_by(next, recorded)
+                // Whatever else somebody has put into its place is not for workloads to try.
+                recorded
+                    .and_then(|recorded| self.token(recorded))
+                    .map(|held| held.access_token)
+                    .filter(|held| held.expose_secret() != next.access_token.expose_secret())
                     .or_else(|| self.value(Member::PreviousAccessToken))
             })
             .flatten()
@@ -110,5 +114,91 @@ impl Obtained {
                 self.status.scope.clone().filter(|scope| !scope.is_empty()),
             )
             .with_known(Member::PreviousAccessToken, previous)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::credential::secret_content::{Vocabulary, fingerprint};
+
+    fn obtained(token: &str) -> Obtained {
+        let access_token = SecretString::from(token.to_owned());
+        let at = |second: i64| Time(Timestamp::from_second(second).unwrap());
+        Obtained {
+            status: TokenStatus {
+                issued_at: at(0),
+                expires_at: at(3600),
+                refresh_at: at(3000),
+                allowance_seconds: 10,
+                token_type: "Bearer".into(),
+                scope: None,
+                request_digest: "digest".into(),
+                fingerprint: fingerprint("uid-1", &access_token),
+                remark: None,
+            },
+            access_token,
+        }
+    }
+
+    fn template(spec: serde_json::Value) -> SecretTemplate {
+        serde_json::from_value(spec).unwrap()
+    }
+
+    fn held(entries: &[(&str, &str)], template: &SecretTemplate) -> Held {
+        Held {
+            data: entries
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())))
+                .collect(),
+            layout: Layout::of(template, Vocabulary::OAuth2),
+            owner_uid: "uid-1".into(),
+        }
+    }
+
+    fn text(secret: Option<&SecretString>) -> Option<&str> {
+        secret.map(ExposeSecret::expose_secret)
+    }
+
+    #[test]
+    fn a_token_is_found_whatever_its_key_is_called_now() {
+        let renamed = template(json!({"name": "orders", "keys": {"accessToken": "TOKEN"}}));
+        let held = held(&[("access_token", "token-1")], &renamed);
+        let (first, second) = (obtained("token-1"), obtained("token-2"));
+        assert_eq!(
+            held.token(&first.status).unwrap().access_token.expose_secret(),
+            "token-1"
+        );
+        assert!(held.token(&second.status).is_none());
+        assert_eq!(
+            text(held.replaced_by(&second, Some(&first.status)).as_ref()),
+            Some("token-1")
+        );
+        assert_eq!(
+            text(held.replaced_by(&first, Some(&first.status)).as_ref()),
+            None,
+            "it is the same"
+        );
+    }
+
+    #[test]
+    fn the_previous_token_is_kept_where_it_is_wanted_and_nothing_else_in_its_place() {
+        let wanted = template(json!({"name": "orders", "previousAccessToken": true}));
+        let unwanted = template(json!({"name": "orders"}));
+        let (first, second) = (obtained("token-1"), obtained("token-2"));
+        let entries = [("access_token", "token-1"), ("previous_access_token", "token-0")];
+        for (entries, next, template, expected) in [
+            (&entries, &second, &wanted, Some("token-1")),
+            (&entries, &first, &wanted, Some("token-0")),
+            (&entries, &second, &unwanted, None),
+            (&[("access_token", "edited"), ("x", "y")], &second, &wanted, None),
+        ] {
+            let previous = held(entries, template).previous(next, Some(&first.status), template);
+            assert_eq!(text(previous.as_ref()), expected);
+        }
     }
 }
