@@ -6,9 +6,10 @@ mod tests;
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ObjectReference, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::ObjectMeta;
+use kube::runtime::events::EventType;
 use kube::{Resource, ResourceExt};
 
 use super::registry::ProviderKey;
@@ -23,6 +24,7 @@ use crate::api::secret::{SecretTemplate, SecretType};
 use crate::api::token::TokenStatus;
 use crate::credential::secret_content::layout::LayoutError;
 use crate::credential::secret_content::{self, Content, Layout};
+use crate::kube_ext::events::Events;
 use crate::kube_ext::index::SecretIndex;
 
 /// The resource that a Secret is written for.
@@ -350,6 +352,30 @@ pub fn described_owner(live: &Secret, owner: &Owner) -> String {
         (None, Some(manager)) => format!("{manager:?} (its label {MANAGED_BY_LABEL})"),
         (None, None) => NOBODY.to_owned(),
     }
+}
+
+/// What somebody did to a Secret that is being written again, for an event. `recorded` is what the status says of it:
+/// without that, or under another name, it is new.
+#[must_use]
+pub fn restored(name: &str, secret: &SecretView, recorded: Option<&PublishedSecret>) -> Option<String> {
+    recorded.filter(|recorded| recorded.name == name)?;
+    let what = match secret {
+        SecretView::Absent => "deleted",
+        SecretView::Ours {
+            content: SecretContent::Edited,
+            ..
+        } => "changed by somebody else",
+        SecretView::Ours { .. } | SecretView::Foreign { .. } => return None,
+    };
+    Some(format!("Secret {name} was {what}, and was written again"))
+}
+
+/// Tells that a Secret was written again.
+pub(super) async fn tell_restored(events: &Events, about: &ObjectReference, message: &str) {
+    tracing::info!("{message}");
+    events
+        .publish(about, EventType::Normal, "SecretRestored", "Publish", message)
+        .await;
 }
 
 /// What keeps a resource from writing the Secret, if anything does. One owner per Secret, settled before the identity

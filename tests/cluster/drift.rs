@@ -51,6 +51,11 @@ async fn a_changed_application_is_repaired_where_the_resource_says_so() {
     );
     assert_eq!(world.sandbox.count(Operation::UpdateApplication), 1);
     world.until_published("payments").await;
+    assert_eq!(
+        world.until_event("payments", "DriftCorrected").await,
+        "the application was changed at the identity API, and is as this resource says again: displayName, \
+         didit.redirectUris, didit.description"
+    );
 }
 
 #[tokio::test]
@@ -146,12 +151,46 @@ async fn an_application_that_is_gone_is_said_and_not_made_again() {
         ("False", "ApplicationMissing")
     );
     assert_eq!(world.secret("payments-didit").await, Some(published));
+    let key = world
+        .condition::<ClientApplication>("payments", "KeyAccepted")
+        .await;
+    assert_eq!(
+        (key.status.as_str(), key.reason.as_str()),
+        ("Unknown", "NotChecked")
+    );
+
+    // Nothing that keeps it from being looked at makes it good again.
+    world
+        .apply(client_application("payments", json!({"displayName": "renamed"})))
+        .await;
+    world
+        .until::<ClientApplication>("payments", ("Ready", "False", "ApplicationMissing"))
+        .await;
+    world
+        .apply(client_application(
+            "payments",
+            json!({"displayName": "renamed", "suspend": true}),
+        ))
+        .await;
+    world
+        .until::<ClientApplication>("payments", ("Suspended", "True", "Suspended"))
+        .await;
+    world
+        .until::<ClientApplication>("payments", ("Ready", "False", "ApplicationMissing"))
+        .await;
+    world
+        .apply(client_application("payments", json!({"displayName": "renamed"})))
+        .await;
 
     // Even without the Secret there is nothing to make it from, and no reason to make another application.
     world.delete::<Secret>("payments-didit").await;
     world
         .until::<ClientApplication>("payments", ("SecretSynced", "False", "SecretMissing"))
         .await;
+    let missing = world
+        .condition::<ClientApplication>("payments", "SecretSynced")
+        .await;
+    assert_eq!(missing.message, "Secret payments-didit does not exist");
     assert_eq!(world.sandbox.applications().len(), 0);
     assert_eq!(world.sandbox.count(Operation::CreateApplication), 1);
 }

@@ -36,6 +36,41 @@ async fn a_secret_that_is_deleted_comes_back() {
     );
     assert_eq!(after.data, before.data);
     assert_eq!(world.sandbox.count(Operation::CreateApplication), 1);
+    assert_eq!(
+        world.until_event("payments", "SecretRestored").await,
+        "Secret payments-didit was deleted, and was written again"
+    );
+}
+
+#[tokio::test]
+async fn the_secret_of_a_token_that_is_deleted_comes_back() {
+    let world = World::new("token-deleted").await;
+    let _operator = world.operator();
+    world.apply_provider().await;
+    world
+        .apply(json!({
+            "apiVersion": "keywright.dev/v1alpha1", "kind": "AccessToken", "metadata": {"name": "batch"},
+            "spec": {
+                "providerRef": {"kind": "IdentityProvider", "name": "didit"},
+                "client": {"providerAccount": true},
+                "secret": {"name": "batch-token"},
+            },
+        }))
+        .await;
+    let before = world.until_secret("batch-token", "is there", |_| true).await;
+    // What was written is recorded in the end.
+    world.until_event("batch", "Published").await;
+
+    world.delete::<Secret>("batch-token").await;
+    world
+        .until_secret("batch-token", "is there again", |secret| {
+            secret.uid() != before.uid()
+        })
+        .await;
+    assert_eq!(
+        world.until_event("batch", "SecretRestored").await,
+        "Secret batch-token was deleted, and was written again"
+    );
 }
 
 #[tokio::test]
@@ -95,6 +130,10 @@ async fn a_secret_that_is_edited_is_healed_and_the_keys_of_others_stay() {
         }
         world.until_published("payments").await;
     }
+    assert_eq!(
+        world.until_event("payments", "SecretRestored").await,
+        "Secret payments-didit was changed by somebody else, and was written again"
+    );
     assert_eq!(CHANGES.map(|operation| world.sandbox.count(operation)), changes);
 }
 

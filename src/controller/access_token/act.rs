@@ -232,6 +232,12 @@ impl AccessTokens {
                 Written::Done(written) => {
                     self.metrics.secret_written("access_token");
                     tracing::info!(secret = template.name, "wrote a Secret");
+                    let recorded = observed.status.secret.as_ref();
+                    if let Some(restored) = owned_secret::restored(&template.name, &observed.secret, recorded)
+                    {
+                        let about = pass.object.object_ref(&());
+                        owned_secret::tell_restored(&self.events, &about, &restored).await;
+                    }
                     Evidence::SecretWritten {
                         published: owned_secret::published(&written, template, ""),
                         token: Box::new(obtained.status),

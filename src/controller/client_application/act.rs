@@ -27,7 +27,7 @@ use crate::controller::token::service::{Ask, Obtained};
 use crate::credential::secret_content::application::ApplicationCredentials;
 use crate::credential::secret_content::{self, Layout, Member, Vocabulary};
 use crate::identity::oauth2::{ClientAuthentication, ClientCredentials};
-use crate::identity::{Application, CallError, ErrorKind, IdentityApi};
+use crate::identity::{Application, ApplicationMetadata, CallError, ErrorKind, IdentityApi};
 use crate::kube_ext::finalizer;
 
 /// The identity API's side of an outcome; the Kubernetes API's side is a [`ReconcileError`].
@@ -89,6 +89,9 @@ impl ClientApplications {
                     "bringing an application in line with its resource"
                 );
                 let updated = absent_as_none(api.update_application(&id, &changes).await);
+                if let Ok(Some(_)) = &updated {
+                    self.tell_of_drift(pass, &changes).await;
+                }
                 Ok(updated.map(|record| record.map_or(Evidence::Read(None), Evidence::Updated)))
             }
             (Step::Release(id, changes), Some(api)) => {
@@ -134,6 +137,23 @@ impl ClientApplications {
             .await
             .map_err(ReconcileError::kube("removing the finalizer"))?;
         Ok(Ok(Evidence::FinalizerRemoved))
+    }
+
+    /// Where the spec had been applied, what differed was changed by somebody else.
+    async fn tell_of_drift(&self, pass: &Pass, changes: &ApplicationMetadata) {
+        let observed = &pass.observed;
+        if observed.status.applied_generation != Some(observed.resource.generation) {
+            return;
+        }
+        let message = format!(
+            "the application was changed at the identity API, and is as this resource says again: {}",
+            desired::changed_fields(changes).join(", ")
+        );
+        tracing::info!("{message}");
+        let about = pass.object.object_ref(&());
+        self.events
+            .publish(&about, EventType::Normal, "DriftCorrected", "Update", &message)
+            .await;
     }
 
     /// Writes the Secret from the application's record, with the token that was obtained or that it holds.
@@ -206,6 +226,11 @@ impl ClientApplications {
             Written::Done(written) => {
                 self.metrics.secret_written("client_application");
                 tracing::info!(secret = written.name_any(), "wrote a Secret");
+                let recorded = observed.status.secret.as_ref();
+                if let Some(restored) = owned_secret::restored(&template.name, &observed.secret, recorded) {
+                    let about = pass.object.object_ref(&());
+                    owned_secret::tell_restored(&self.events, &about, &restored).await;
+                }
                 Evidence::SecretWritten {
                     published: owned_secret::published(&written, template, &credentials.api_url),
                     token: status.cloned().map(Box::new),

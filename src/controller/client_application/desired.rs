@@ -55,6 +55,22 @@ pub fn difference(
     (changes != ApplicationMetadata::default()).then_some(changes)
 }
 
+/// The fields that a change sets, in the words of the spec and without their values.
+#[must_use]
+pub fn changed_fields(changes: &ApplicationMetadata) -> Vec<&'static str> {
+    [
+        ("displayName", changes.name.is_some()),
+        ("didit.websiteUrl", changes.website_url.is_some()),
+        ("didit.redirectUris", changes.redirect_uris.is_some()),
+        ("didit.termsUrl", changes.terms_url.is_some()),
+        ("didit.privacyUrl", changes.privacy_url.is_some()),
+        ("didit.description", changes.description.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(field, is_set)| is_set.then_some(field))
+    .collect()
+}
+
 /// The credentials that the Secret is to hold.
 #[must_use]
 pub fn credentials(provider: &UsableProvider, application: &Application) -> ApplicationCredentials {

@@ -1213,6 +1213,39 @@ fn a_deletion_waits_for_nothing_where_nothing_of_ours_is() {
 }
 
 #[test]
+fn only_a_secret_that_was_there_is_restored() {
+    let recorded = |name: &str| {
+        let SecretView::Ours { published, .. } = ours(SecretContent::Current) else {
+            panic!("not ours")
+        };
+        PublishedSecret {
+            name: name.into(),
+            ..published
+        }
+    };
+    let name = "payments-didit";
+    for (secret, recorded, expected) in [
+        (SecretView::Absent, None, None),
+        (SecretView::Absent, Some(recorded("earlier-name")), None),
+        (
+            SecretView::Absent,
+            Some(recorded(name)),
+            Some("Secret payments-didit was deleted, and was written again"),
+        ),
+        (
+            ours(SecretContent::Edited),
+            Some(recorded(name)),
+            Some("Secret payments-didit was changed by somebody else, and was written again"),
+        ),
+        (ours(SecretContent::Outdated), Some(recorded(name)), None),
+        (ours(SecretContent::Current), Some(recorded(name)), None),
+    ] {
+        let restored = owned_secret::restored(name, &secret, recorded.as_ref());
+        assert_eq!(restored.as_deref(), expected, "{secret:?}");
+    }
+}
+
+#[test]
 fn only_fields_that_are_set_are_compared() {
     let observed = new_resource(json!({"didit": {"redirectUris": ["https://a.example/done"]}}));
     let mark = observed.resource.mark();
@@ -1241,5 +1274,9 @@ fn only_fields_that_are_set_are_compared() {
             description: kept.description,
             ..ApplicationMetadata::default()
         }
+    );
+    assert_eq!(
+        desired::changed_fields(&changes),
+        ["didit.redirectUris", "didit.description"]
     );
 }
