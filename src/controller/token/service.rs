@@ -123,11 +123,6 @@ impl TokenService {
         })
     }
 
-    /// Forgets what was kept for a resource that is gone, or whose token is worthless.
-    pub fn forget(&self, key: &str) {
-        self.lock().slots.remove(key);
-    }
-
     fn slot(&self, key: &str) -> Arc<Slot> {
         let mut kept = self.lock();
         kept.since_sweep += 1;

@@ -11,6 +11,9 @@ use crate::identity::token::{Introspection, TokenAnswer};
 /// Tokens that are longer are not looked into.
 const MAX_JWT_BYTES: usize = 64 * 1024;
 
+/// A scope is kept in the status and beside the token: longer than this is none that anybody asked for.
+const MAX_SCOPE_BYTES: usize = 4096;
+
 const MAX_SHOWN_CHARACTERS: usize = 60;
 
 /// A successful answer of the token endpoint (RFC 6749 section 5.1).
@@ -48,7 +51,7 @@ pub(super) fn granted(answer: &Value) -> Result<Granted, Unreadable> {
         token_type: token_type(&fields)?,
         expires_in: fields.get("expires_in").map(lifetime),
         claims: claims(access_token),
-        scope: fields.get("scope").and_then(scope),
+        scope: granted_scope(&fields)?,
         refresh_token: fields
             .get("refresh_token")
             .and_then(Value::as_str)
@@ -78,7 +81,8 @@ impl Granted {
             unreadable_expires_in,
             expiry_claim: granted.claims.expiry,
             issued_at_claim: granted.claims.issued_at,
-            scope: granted.scope,
+            // It goes into the status, where everybody may read it.
+            scope: granted.scope.map(|scope| http.scrub(&scope, sent)),
             refresh_token: granted.refresh_token,
             asked_at: answer.asked_at,
             received_at: answer.received_at,
@@ -155,6 +159,13 @@ fn whole(value: &Value) -> Option<i64> {
 fn truncated(number: f64) -> i64 {
     // `as` saturates, which is meant here.
     number.trunc() as i64
+}
+
+fn granted_scope(fields: &Fields<'_>) -> Result<Option<String>, Unreadable> {
+    match fields.get("scope").and_then(scope) {
+        Some(scope) if scope.len() > MAX_SCOPE_BYTES => Err(fields.wrong("scope", "is longer than 4 KiB")),
+        scope => Ok(scope),
+    }
 }
 
 /// A list is what some servers send instead of a string.

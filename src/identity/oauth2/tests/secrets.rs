@@ -109,7 +109,10 @@ async fn an_error_repeats_no_token_that_was_received() {
 async fn an_answer_that_is_told_of_repeats_no_secret_that_was_sent() {
     let server = Server::start(|_| {
         let odd = format!("{SECRET} refresh-1 t0ken-1");
-        json_answer(200, json!({"access_token": "t0ken-1", "expires_in": odd}))
+        json_answer(
+            200,
+            json!({"access_token": "t0ken-1", "expires_in": odd, "scope": odd}),
+        )
     })
     .await;
     let request = TokenRequest {
@@ -121,6 +124,7 @@ async fn an_answer_that_is_told_of_repeats_no_secret_that_was_sent() {
         .await
         .unwrap();
     assert_eq!(answer.unreadable_expires_in.as_deref(), Some("*** *** ***"));
+    assert_eq!(answer.scope.as_deref(), Some("*** *** ***"));
 }
 
 #[test]
@@ -144,4 +148,24 @@ fn a_configuration_shows_no_secret() {
         assert!(text.contains("payments:prod"), "{text}");
         assert!(!text.contains("hunter2") && !text.contains(private), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_scope_without_end_is_no_answer() {
+    let server = Server::start(|_| {
+        json_answer(
+            200,
+            json!({"access_token": "t0ken-1", "scope": "a ".repeat(3000)}),
+        )
+    })
+    .await;
+    let error = connect(basic(&server.url()))
+        .request_token(&TokenRequest::default())
+        .await
+        .unwrap_err();
+    assert_eq!(error.call.kind, ErrorKind::Malformed);
+    assert!(
+        error.to_string().contains("`scope` is longer than 4 KiB"),
+        "{error}"
+    );
 }
