@@ -355,6 +355,24 @@ mod tests {
     }
 
     #[test]
+    fn the_help_fits_on_a_screen_and_is_for_people_who_run_it() {
+        let mut command = Cli::command();
+        command.build();
+        let help = command
+            .find_subcommand_mut("run")
+            .unwrap()
+            .render_long_help()
+            .to_string();
+        let long: Vec<_> = help.lines().filter(|line| line.chars().count() > 110).collect();
+        assert!(long.is_empty(), "{long:#?}");
+        assert!(
+            help.contains("One JSON object per line, for a log collector"),
+            "{help}"
+        );
+        assert!(!help.contains("span"), "{help}");
+    }
+
+    #[test]
     fn a_wrong_value_is_refused_with_a_sentence() {
         for (args, expected) in [
             (

@@ -66,8 +66,49 @@ pub struct Elector {
 enum Failure {
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    #[error("{0}")]
+    #[error("{}", said(.0))]
     Kube(#[from] kube::Error),
+}
+
+/// What the API server said, in its own words only.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+        other => other.to_string(),
+    }
+}
+
+/// What is done to the Lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Read,
+    Create,
+    Write,
+}
+
+impl Verb {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Create => "create",
+            Self::Write => "write",
+        }
+    }
+
+    /// What has to be done about a refusal that does not pass by itself.
+    fn advice(self, code: Option<u16>) -> Option<&'static str> {
+        match (code, self) {
+            (Some(401 | 403), _) => Some(
+                "the operator's service account needs the verbs get, create and update on leases.coordination.k8s.io in that \
+                 namespace",
+            ),
+            // A Lease that is written over may be gone; what a new one lacks is its namespace.
+            (Some(404), Self::Create) => Some(
+                "the namespace does not exist: create the namespace, or name another with --operator-namespace",
+            ),
+            _ => None,
+        }
+    }
 }
 
 impl Failure {
@@ -173,7 +214,7 @@ impl Elector {
             .await;
         match answer {
             Ok(lease) => self.contest.observed(lease, Instant::now()),
-            Err(failure) => self.complain("read", &failure),
+            Err(failure) => self.complain(Verb::Read, &failure),
         }
     }
 
@@ -195,7 +236,11 @@ impl Elector {
                 if failure.code() == Some(404) {
                     self.contest.observed(None, Instant::now());
                 }
-                self.complain("write", &failure);
+                let verb = match claim.metadata.resource_version {
+                    Some(_) => Verb::Write,
+                    None => Verb::Create,
+                };
+                self.complain(verb, &failure);
                 Written::Failed
             }
         }
@@ -247,7 +292,7 @@ impl Elector {
     }
 
     /// Logs a failure, and the same one again only after a while.
-    fn complain(&mut self, verb: &str, failure: &Failure) {
+    fn complain(&mut self, verb: Verb, failure: &Failure) {
         let now = Instant::now();
         let text = failure.to_string();
         if let Some((last, at)) = &self.complaint
@@ -256,14 +301,14 @@ impl Elector {
         {
             return;
         }
-        match failure.code() {
-            Some(401 | 403) => tracing::error!(
+        let doing = verb.as_str();
+        match verb.advice(failure.code()) {
+            Some(advice) => tracing::error!(
                 lease = %self.place,
                 failure = text,
-                "not allowed to {verb} the lease, so this replica cannot lead; the operator's service account \
-                 needs the verbs get, create and update on leases.coordination.k8s.io in that namespace",
+                "could not {doing} the lease, so this replica cannot lead; {advice}",
             ),
-            _ => tracing::warn!(lease = %self.place, failure = text, "could not {verb} the lease"),
+            None => tracing::warn!(lease = %self.place, failure = text, "could not {doing} the lease"),
         }
         self.complaint = Some((text, now));
     }

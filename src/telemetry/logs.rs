@@ -38,8 +38,8 @@ pub const DEFAULT_FILTER: &str = "info,kube_client=warn,kube_client::client::bui
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// One JSON object per line, for a log collector. The innermost span stands under `span`, beside its
-    /// name; so no span may have a field called `name`.
+    // The innermost span stands under `span`, beside its name; so no span may have a field called `name`.
+    /// One JSON object per line, for a log collector.
     #[default]
     Json,
     /// One line of text per event, for people.

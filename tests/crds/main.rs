@@ -88,6 +88,43 @@ fn the_rules_accept_and_refuse_as_the_table_says() {
     }
 }
 
+/// The ClientApplications of a file: a YAML manifest, or the YAML blocks of a page.
+fn applications(path: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let blocks: Vec<&str> = match text.split_once("```yaml\n") {
+        None => vec![&text],
+        Some((_, rest)) => rest
+            .split("```yaml\n")
+            .filter_map(|block| block.split("```").next())
+            .collect(),
+    };
+    blocks
+        .into_iter()
+        .flat_map(|block| block.split("\n---\n"))
+        .filter(|document| document.contains("kind: ClientApplication\n"))
+        .map(|document| serde_saphyr::from_str(document).unwrap())
+        .collect()
+}
+
+#[test]
+fn what_the_readme_applies_can_be_followed_by_the_example_of_the_same_name() {
+    let of_readme = applications("README.md");
+    let of_example = applications("examples/didit/2-client-application.yaml");
+    let place = |resource: &Value| resource.pointer("/metadata").cloned();
+    let earlier = of_readme
+        .iter()
+        .find(|resource| place(resource) == place(&of_example[0]))
+        .expect("the README shows one of that name");
+    for (now, before) in [(&of_example[0], earlier), (earlier, &of_example[0])] {
+        let found = Validator::new().validate(
+            &schema("ClientApplication"),
+            &json!({"spec": now["spec"]}),
+            Some(&json!({"spec": before["spec"]})),
+        );
+        assert!(found.is_ok(), "{:?}", found.err().map(|found| found.to_string()));
+    }
+}
+
 #[test]
 fn every_rule_has_a_case_that_it_refuses() {
     let mut messages = BTreeSet::new();

@@ -311,6 +311,25 @@ async fn a_candidate_that_may_not_read_the_lease_keeps_trying_gently() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_namespace_that_does_not_exist_is_said_in_plain_words() {
+    let server = Server::new();
+    let (mut candidate, _) = elector(&server, "first");
+    candidate.look().await;
+    server.network(Network::Refuses(404));
+    assert_eq!(candidate.write().await, Written::Failed);
+    let (complaint, _) = candidate.complaint.clone().unwrap();
+    assert_eq!(complaint, "test 404 (404)");
+    let advice = Verb::Create.advice(Some(404)).unwrap();
+    assert!(
+        advice.ends_with("create the namespace, or name another with --operator-namespace"),
+        "{advice}"
+    );
+    // A Lease that was deleted is no missing namespace.
+    assert_eq!(Verb::Write.advice(Some(404)), None);
+    assert_eq!(Verb::Create.advice(Some(500)), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_candidate_takes_up_a_lease_that_it_got_without_hearing_of_it() {
     let server = Server::new();
     let (mut candidate, leadership) = elector(&server, "first");
