@@ -255,15 +255,6 @@ async fn a_lost_secret_is_served_without_a_call() {
     assert_eq!(token_of(&first), token_of(&again));
     assert_eq!(first.obtained.status, again.obtained.status);
     assert_eq!(server.requests().len(), 1);
-
-    service.forget("uid-1");
-    assert!(
-        service
-            .obtain(&ask(&server, &settings, "uid-1"))
-            .await
-            .unwrap()
-            .asked
-    );
 }
 
 #[tokio::test]
