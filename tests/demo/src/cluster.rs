@@ -1,6 +1,6 @@
 //! The cluster that the demo plays on.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use keywright_control_plane::{ControlPlane, Options, built_directory};
 
@@ -30,6 +30,7 @@ pub(crate) async fn start(screen: &mut Screen) -> Result<(ControlPlane, Kubectl)
 
 /// The cluster that `KUBECONFIG` names, if the demo would not get in anybody's way there.
 pub(crate) async fn existing(screen: &mut Screen, kubeconfig: OsString) -> Result<Kubectl, Failure> {
+    refuse_missing(&kubeconfig)?;
     let program = match which::which("kubectl") {
         Ok(program) => program,
         Err(_) => {
@@ -51,6 +52,22 @@ pub(crate) async fn existing(screen: &mut Screen, kubeconfig: OsString) -> Resul
     refuse_installed(&kubectl).await?;
     refuse_used(&kubectl).await?;
     Ok(kubectl)
+}
+
+/// Of a file that does not exist kubectl says nothing: for it, there is only no context.
+fn refuse_missing(kubeconfig: &OsStr) -> Result<(), Failure> {
+    let paths: Vec<_> = std::env::split_paths(kubeconfig)
+        .filter(|path| !path.as_os_str().is_empty())
+        .collect();
+    if paths.iter().any(|path| path.exists()) {
+        return Ok(());
+    }
+    let named = paths.into_iter().next().unwrap_or_default();
+    Err(Failure::Said(format!(
+        "KUBECONFIG: {} does not exist. Name the kubeconfig of the cluster to use: \
+         KUBECONFIG=$HOME/.kube/config CLUSTER=1 make demo",
+        named.display()
+    )))
 }
 
 /// Two operators for the same resources would work against each other.

@@ -62,10 +62,24 @@ fn a_cluster_without_kubeconfig_is_refused() {
 
 #[test]
 fn a_cluster_that_cannot_be_reached_is_named() {
-    let ended = Show::with(&[("CLUSTER", "1"), ("KUBECONFIG", "/missing/kubeconfig")]).until_end();
+    let directory = tempfile::tempdir().unwrap();
+    let kubeconfig = directory.path().join("empty");
+    std::fs::write(&kubeconfig, "").unwrap();
+    let ended = Show::with(&[("CLUSTER", "1"), ("KUBECONFIG", kubeconfig.to_str().unwrap())]).until_end();
     assert_eq!(ended.code, Some(1));
     assert!(
         ended.errors.contains("`kubectl config current-context` failed"),
+        "{}",
+        ended.errors
+    );
+}
+
+#[test]
+fn a_kubeconfig_that_does_not_exist_is_named() {
+    let ended = Show::with(&[("CLUSTER", "1"), ("KUBECONFIG", "/missing/kubeconfig")]).until_end();
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.errors.contains("/missing/kubeconfig does not exist"),
         "{}",
         ended.errors
     );
