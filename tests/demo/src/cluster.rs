@@ -56,11 +56,13 @@ pub(crate) async fn existing(screen: &mut Screen, kubeconfig: OsString) -> Resul
 
 /// Of a file that does not exist kubectl says nothing: for it, there is only no context.
 fn refuse_missing(kubeconfig: &OsStr) -> Result<(), Failure> {
-    let mut paths = std::env::split_paths(kubeconfig).filter(|path| !path.as_os_str().is_empty());
-    if paths.clone().any(|path| path.exists()) {
+    let paths: Vec<_> = std::env::split_paths(kubeconfig)
+        .filter(|path| !path.as_os_str().is_empty())
+        .collect();
+    if paths.iter().any(|path| path.exists()) {
         return Ok(());
     }
-    let named = paths.next().unwrap_or_default();
+    let named = paths.into_iter().next().unwrap_or_default();
     Err(Failure::Said(format!(
         "KUBECONFIG: {} does not exist. Name the kubeconfig of the cluster to use: \
          KUBECONFIG=$HOME/.kube/config CLUSTER=1 make demo",
@@ -106,14 +108,11 @@ pub(crate) async fn clean(
     if operator_runs {
         // What does not go in an orderly way is released below.
         let _ = kubectl
-            .show(
-                screen,
-                &format!("delete atok,capp --all -n {NAMESPACE} --timeout=30s"),
-            )
+            .show(screen, &format!("delete capp --all -n {NAMESPACE} --timeout=30s"))
             .await;
     }
     let left = kubectl
-        .run(&format!("get atok,capp -n {NAMESPACE} -o name"))
+        .run(&format!("get capp -n {NAMESPACE} -o name"))
         .await
         .unwrap_or_default();
     for name in left.lines() {
