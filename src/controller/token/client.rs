@@ -167,7 +167,7 @@ async fn of_secret(
             "ClientSecretNotFound",
             format!(
                 "Secret {namespace}/{name}, which spec.client.secretRef names, does not exist. Create it: \
-                 kubectl create secret generic {name} --namespace {namespace} --from-literal=client_id=… --from-literal=client_secret=…"
+                 kubectl create secret generic {name} --namespace {namespace} --from-literal=client_id=… --from-file=client_secret=<file>"
             ),
         )));
     };
