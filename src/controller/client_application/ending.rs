@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::plan::{
-    Halt, Next, Policy, Settled, failed, find_marked, later, settled, unconfirmed, usable_provider,
-};
+use super::plan::{Halt, Next, Policy, later};
+use super::provider::usable_provider;
+use super::provision::{Settled, find_marked, settled, unconfirmed};
 use super::state::{Observed, ProviderView, Search, Step};
+use super::trouble::failed;
 use super::{desired, findings};
 use crate::identity::{ErrorKind, INVALID_APPLICATION_ID};
 

@@ -5,8 +5,11 @@ mod calls;
 pub mod desired;
 mod ending;
 mod findings;
+mod maintain;
 mod observe;
 pub mod plan;
+mod provider;
+mod provision;
 mod report;
 #[cfg(test)]
 mod simulation;
@@ -16,6 +19,7 @@ mod tests;
 mod token;
 #[cfg(test)]
 mod token_tests;
+mod trouble;
 
 use std::sync::Arc;
 
