@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::findings;
-use super::plan::{Halt, Next, Policy};
+use super::plan::{Next, Policy};
 use super::state::{Observed, ProviderView, UsableProvider};
 use super::trouble::halt;
 use crate::api::client_application::{PROVIDER_READY, ProviderKind};
-use crate::api::conditions::{Finding, Truth};
+use crate::api::conditions::Truth;
 
 /// The provider, or what keeps it from being used.
 pub(super) fn usable_provider<'a>(
