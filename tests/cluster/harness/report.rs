@@ -24,7 +24,7 @@ pub(crate) fn print(
     for arguments in [
         &[
             "get",
-            "clientapplications,identityproviders",
+            "clientapplications,accesstokens,identityproviders",
             "-n",
             namespace,
             "-o",

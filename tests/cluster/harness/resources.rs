@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use keywright::api::conditions;
-use keywright::api::{ClientApplication, ClusterIdentityProvider, IdentityProvider};
+use keywright::api::{AccessToken, ClientApplication, ClusterIdentityProvider, IdentityProvider};
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind, NamespaceResourceScope};
 use kube::{Api, Resource, ResourceExt};
@@ -27,6 +27,16 @@ pub(crate) trait Conditioned: Resource<DynamicType = ()> + Clone + DeserializeOw
 }
 
 impl Conditioned for ClientApplication {
+    fn api(world: &World) -> Api<Self> {
+        world.api()
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map_or(&[], |status| &status.conditions)
+    }
+}
+
+impl Conditioned for AccessToken {
     fn api(world: &World) -> Api<Self> {
         world.api()
     }
