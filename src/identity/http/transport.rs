@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 
 use super::classify::Mishap;
 use super::text::tidy;
@@ -19,8 +19,31 @@ pub(super) fn explain(error: &reqwest::Error) -> (Mishap, String) {
     (mishap, words(error))
 }
 
+/// What the server said of the client's certificate, where it ended the connection because of it. With TLS 1.3 this
+/// comes after the request may have left; it was not looked at.
+pub(super) fn certificate_refused(error: &reqwest::Error) -> Option<String> {
+    use AlertDescription as Alert;
+    match tls(error)? {
+        rustls::Error::AlertReceived(
+            Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            // An authority that was made anew under the same name.
+            | Alert::DecryptError,
+        ) => Some(tidy(&tls(error)?.to_string())),
+        _ => None,
+    }
+}
+
+fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
+    chain(error).find_map(|cause| find::<rustls::Error>(cause))
+}
+
 fn words(error: &reqwest::Error) -> String {
-    if let Some(tls) = chain(error).find_map(|cause| find::<rustls::Error>(cause)) {
+    if let Some(tls) = tls(error) {
         return tls_words(tls);
     }
     if error.is_dns() {
