@@ -52,9 +52,11 @@ pub(super) fn of_keycloak(feature: Feature) -> Support {
             "Only if the client is an audience of its own tokens, which takes a mapper of the type Audience. Without \
              it Keycloak says that every token is not active, and no token is published: `TokenRefused`",
         ),
-        Feature::Method(keywright_authorization_servers::AuthenticationMethod::TlsClientAuth) => Support::YesIf(
-            "Keycloak has to ask for certificates (`https-client-auth=request`), or its proxy has to pass them on",
-        ),
+        Feature::Method(keywright_authorization_servers::AuthenticationMethod::TlsClientAuth) => {
+            Support::YesIf(
+                "Keycloak has to ask for certificates (`https-client-auth=request`), or its proxy has to pass them on",
+            )
+        }
         _ => Support::Yes,
     }
 }
@@ -62,16 +64,22 @@ pub(super) fn of_keycloak(feature: Feature) -> Support {
 /// What oidc-provider supports.
 pub(super) fn of_oidc_provider(feature: Feature) -> Support {
     match feature {
-        Feature::OAuthMetadata => Support::No("It has the document of OpenID Connect only, which is read then"),
+        Feature::OAuthMetadata => {
+            Support::No("It has the document of OpenID Connect only, which is read then")
+        }
         Feature::Audience => Support::No(
             "The parameter `audience` is passed over. The audience is the resource that is asked for: use `resources`",
         ),
         Feature::Scopes => Support::YesIf(
             "Only for a resource: name one in `resources`, or set `defaultResource` at the server",
         ),
-        Feature::NarrowedScope => Support::YesIf("It drops scopes that it does not know, and says which are left"),
+        Feature::NarrowedScope => {
+            Support::YesIf("It drops scopes that it does not know, and says which are left")
+        }
         Feature::Resource => Support::YesIf("Needs the feature `resourceIndicators` at the server"),
-        Feature::RefreshToken => Support::No("It gives none with this grant, as RFC 6749 section 4.4.3 advises"),
+        Feature::RefreshToken => {
+            Support::No("It gives none with this grant, as RFC 6749 section 4.4.3 advises")
+        }
         Feature::Introspection => Support::YesIf(
             "Only for opaque tokens, and with the feature `introspection`. It keeps no record of tokens that are JWTs, \
              and says that they are not active: `TokenRefused`",

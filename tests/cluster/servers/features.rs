@@ -45,7 +45,9 @@ impl Feature {
             Self::Method(AuthenticationMethod::ClientSecretPost) => "`client_secret_post`".to_owned(),
             Self::Method(AuthenticationMethod::TlsClientAuth) => "`tls_client_auth`".to_owned(),
             Self::Scopes => "`scopes`".to_owned(),
-            Self::NarrowedScope => "A scope that the client may not have is told in `TokenAsRequested`".to_owned(),
+            Self::NarrowedScope => {
+                "A scope that the client may not have is told in `TokenAsRequested`".to_owned()
+            }
             Self::Audience => "`audience`".to_owned(),
             Self::Resource => "`resources` (RFC 8707)".to_owned(),
             Self::RefreshToken => "Refresh tokens with client credentials".to_owned(),
@@ -182,7 +184,11 @@ async fn audience<S: AuthorizationServer>(
         Value::Array(several) => several.iter().any(|one| one == wanted),
         one => one == wanted,
     };
-    if named { Ok(()) } else { Err(said["aud"].to_string()) }
+    if named {
+        Ok(())
+    } else {
+        Err(said["aud"].to_string())
+    }
 }
 
 async fn refresh_token<S: AuthorizationServer>(stage: &Stage<S>) -> Result<(), String> {

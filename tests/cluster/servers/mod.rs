@@ -6,9 +6,9 @@
 mod compatibility;
 mod faults;
 mod features;
+mod misconfigured;
 mod page;
 mod refresh_tokens;
 mod refusals;
 mod sharing;
 mod stage;
-mod troubles;

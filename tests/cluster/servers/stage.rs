@@ -191,7 +191,9 @@ impl<S: AuthorizationServer> Stage<S> {
     pub(super) async fn until_replaced(&self, name: &str, old: &str) -> String {
         let secret = token_secret(name);
         let secret = self.world.until_secret(&secret, "holds another token", |secret| {
-            entries(secret).get("access_token").is_some_and(|held| held != old)
+            entries(secret)
+                .get("access_token")
+                .is_some_and(|held| held != old)
         });
         entries(&secret.await)["access_token"].clone()
     }
@@ -240,18 +242,21 @@ impl<S: AuthorizationServer> Stage<S> {
     /// What the server answers to a GET: its status, and the body if it is JSON.
     pub(super) async fn get(&self, url: &str) -> (u16, Value) {
         let answer = self.http.get(url).send().await.unwrap();
-        (
-            answer.status().as_u16(),
-            answer.json().await.unwrap_or_default(),
-        )
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
     /// Waits until the operator has looked at the provider so often again.
     pub(super) async fn until_rechecked(&self, operator: &Operator, times: f64) {
-        let series = r#"keywright_reconcile_total{controller="identity_provider",outcome="ok"}"#;
-        let seen = operator.metric(series).await.unwrap();
+        let looks = async || {
+            sum(
+                operator,
+                &["keywright_reconcile_total", r#"controller="identity_provider""#],
+            )
+            .await
+        };
+        let seen = looks().await.unwrap();
         eventually("the provider is looked at again", PATIENCE, async || {
-            let now = operator.metric(series).await?;
+            let now = looks().await?;
             if now >= seen + times {
                 Ok(())
             } else {
@@ -260,6 +265,17 @@ impl<S: AuthorizationServer> Stage<S> {
         })
         .await;
     }
+}
+
+/// The sum of the metrics whose series have all these parts.
+pub(super) async fn sum(operator: &Operator, parts: &[&str]) -> Result<f64, String> {
+    let (_, text) = operator.get("/metrics").await?;
+    let wanted = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && parts.iter().all(|part| line.contains(part)));
+    Ok(wanted
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+        .sum())
 }
 
 /// The Secret with the credentials of the client of an AccessToken.
