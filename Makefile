@@ -4,7 +4,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help demo test build lint format docs deny crds tools rust-tools lint-tools control-plane-tools
+.PHONY: help demo test build lint format docs deny crds compatibility tools rust-tools lint-tools control-plane-tools
 
 CARGO ?= cargo
 
@@ -57,6 +57,10 @@ docs: rust-tools ## Build the documentation of the code, with every warning an e
 crds: rust-tools ## Write crds/ anew from the code
 	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --workspace --test generated > /dev/null
 	@echo "crds/ is what \`keywright crd\` prints"
+
+compatibility: rust-tools ## Write docs/compatibility.md anew from what is tried out
+	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --package keywright --test cluster the_page_is_what_was_tried_out > /dev/null
+	@echo "docs/compatibility.md is what the tests of tests/cluster/servers/ try out"
 
 deny: rust-tools ## Check licences, advisories and duplicates of all dependencies (needs cargo-deny)
 	@$(CARGO) deny --version > /dev/null 2>&1 || { echo "cargo-deny is missing: cargo install cargo-deny --locked" >&2; exit 1; }

@@ -28,6 +28,7 @@ mod malformed;
 mod organizations;
 mod outage;
 mod publishing;
+mod servers;
 mod shared_provider;
 mod spec_changes;
 mod suspension;

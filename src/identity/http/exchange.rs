@@ -127,6 +127,17 @@ impl Exchange<'_> {
     }
 
     fn no_answer(&self, error: &reqwest::Error) -> Failure {
+        if let Some(alert) = transport::certificate_refused(error) {
+            let kind = ErrorKind::Misconfigured {
+                reason: "ClientCertificateRefused",
+            };
+            let message = format!(
+                "{} did not accept the client certificate ({alert}); use one that is valid and was issued by an authority \
+                 that the server trusts",
+                self.host
+            );
+            return self.error(kind, message).into();
+        }
         let (mishap, words) = transport::explain(error);
         let message = match mishap {
             Mishap::NotSent => format!("{} {UNREACHABLE}{}", self.host, self.scrubber.scrub(&words)),

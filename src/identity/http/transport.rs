@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 
 use super::classify::Mishap;
 use super::text::tidy;
@@ -19,8 +19,44 @@ pub(super) fn explain(error: &reqwest::Error) -> (Mishap, String) {
     (mishap, words(error))
 }
 
+/// The alerts by which a server says that it does not accept a client's certificate (RFC 8446 section 6.2).
+const CERTIFICATE_ALERTS: [AlertDescription; 7] = [
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::UnknownCA,
+    // An authority that was made anew under the same name.
+    AlertDescription::DecryptError,
+];
+
+/// What the server said of the client's certificate, where it ended the connection because of it. With TLS 1.3 this
+/// comes after the request may have left; it was not looked at.
+pub(super) fn certificate_refused(error: &reqwest::Error) -> Option<String> {
+    chain(error).find_map(certificate_alert)
+}
+
+fn certificate_alert(cause: &(dyn Error + 'static)) -> Option<String> {
+    let alerts = CERTIFICATE_ALERTS.map(rustls::Error::AlertReceived);
+    let found = match (find::<rustls::Error>(cause), find::<io::Error>(cause)) {
+        (Some(error), _) => alerts.into_iter().find(|alert| alert == error),
+        // HTTP/2 passes on only the text.
+        (None, Some(error)) => {
+            let text = error.to_string();
+            alerts.into_iter().find(|alert| alert.to_string() == text)
+        }
+        (None, None) => None,
+    };
+    found.map(|alert| alert.to_string())
+}
+
+fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
+    chain(error).find_map(|cause| find::<rustls::Error>(cause))
+}
+
 fn words(error: &reqwest::Error) -> String {
-    if let Some(tls) = chain(error).find_map(|cause| find::<rustls::Error>(cause)) {
+    if let Some(tls) = tls(error) {
         return tls_words(tls);
     }
     if error.is_dns() {
@@ -88,4 +124,21 @@ fn find<'a, T: Error + 'static>(cause: &'a (dyn Error + 'static)) -> Option<&'a 
         let inner: &(dyn Error + 'static) = cause.downcast_ref::<io::Error>()?.get_ref()?;
         find(inner)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_certificate_is_seen_as_error_and_as_text() {
+        let alert = || rustls::Error::AlertReceived(AlertDescription::CertificateUnknown);
+        let said = Some(alert().to_string());
+        assert_eq!(certificate_alert(&alert()), said);
+        assert_eq!(certificate_alert(&io::Error::other(alert())), said);
+        assert_eq!(certificate_alert(&io::Error::other(alert().to_string())), said);
+        let other = rustls::Error::AlertReceived(AlertDescription::InternalError);
+        assert_eq!(certificate_alert(&io::Error::other(other.to_string())), None);
+        assert_eq!(certificate_alert(&other), None);
+    }
 }

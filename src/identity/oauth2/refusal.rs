@@ -9,6 +9,11 @@ use crate::identity::token::{OAuthErrorCode, TokenError};
 /// The failure with the error code that the server named, which says more than the status does: servers differ in
 /// which of 400, 401 and 403 they send (RFC 6749 section 5.2 leaves some of it to them).
 pub(super) fn explain(failure: Failure) -> TokenError {
+    if failure.status.is_some_and(is_no_endpoint) {
+        let mut call = failure.error;
+        call.kind = ErrorKind::NotFound;
+        return TokenError { call, code: None };
+    }
     let code = failure
         .status
         .zip(failure.code.as_deref())
@@ -31,6 +36,14 @@ pub(super) fn explain_revocation(failure: Failure) -> TokenError {
             .push_str("; this authorization server does not revoke tokens of this kind");
     }
     error
+}
+
+/// Whether the answer is about the address: whatever else it says, no endpoint has looked at the request.
+fn is_no_endpoint(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE
+    )
 }
 
 fn meant(status: StatusCode, code: &str) -> Option<OAuthErrorCode> {

@@ -15,7 +15,7 @@ use crate::{Error, directory, download, step, tools};
 /// Version of Keycloak.
 ///
 /// To move to another one: state it and the checksum of its distribution here.
-pub(crate) const VERSION: &str = "26.7.3";
+pub const VERSION: &str = "26.7.3";
 
 /// SHA-256 of `keycloak-quarkus-dist-VERSION.tar.gz`.
 const CHECKSUM: &str = "77657f30b7e90d70f727712ce1c967f430fd6a5e9f458d32d8c6df0635345f47";

@@ -9,7 +9,7 @@ use crate::progress::say;
 use crate::{Error, step, tools};
 
 /// Version of oidc-provider, as in `oidc-provider/package.json`.
-const VERSION: &str = "8.8.1";
+pub const VERSION: &str = "8.8.1";
 
 macro_rules! source {
     ($name:literal) => {

@@ -48,6 +48,23 @@ impl Keycloak {
         &self.base_url
     }
 
+    /// How many access tokens the client has got for refresh tokens (RFC 6749, section 6).
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer.
+    pub async fn refreshes(&self, client_id: &str) -> Result<usize, Error> {
+        self.events(&[("client", client_id), ("type", "REFRESH_TOKEN")])
+            .await
+    }
+
+    async fn events(&self, wanted: &[(&str, &str)]) -> Result<usize, Error> {
+        let request = self.administer(Method::GET, "events").await?;
+        let request = request.query(wanted).query(&[("max", MOST_EVENTS)]);
+        let events = send_for_json("list the events", request).await?;
+        Ok(events.as_array().map_or(0, Vec::len))
+    }
+
     fn endpoint(&self, name: &str) -> String {
         format!("{}/protocol/openid-connect/{name}", self.issuer())
     }
@@ -167,10 +184,7 @@ impl AuthorizationServer for Keycloak {
     }
 
     async fn token_requests(&self, client_id: &str) -> Result<usize, Error> {
-        let request = self.administer(Method::GET, "events").await?;
-        let request = request.query(&[("client", client_id), ("max", &MOST_EVENTS.to_string())]);
-        let events = send_for_json("list the events", request).await?;
-        Ok(events.as_array().map_or(0, Vec::len))
+        self.events(&[("client", client_id)]).await
     }
 }
 

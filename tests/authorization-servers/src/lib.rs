@@ -83,6 +83,8 @@ mod tools;
 
 pub use administration::AuthorizationServer;
 pub use error::Error;
+pub use install_keycloak::VERSION as KEYCLOAK_VERSION;
+pub use install_oidc_provider::VERSION as OIDC_PROVIDER_VERSION;
 pub use keycloak::Keycloak;
 pub use keys::PrivateKey;
 pub use oidc_provider::{AccessTokenFormat, Fault, OidcProvider};

@@ -201,6 +201,26 @@ async fn a_client_without_the_certificate_is_not_let_in() {
     assert!(server.received().is_empty());
 }
 
+/// With TLS 1.3 the request is under way when the server says so.
+#[tokio::test]
+async fn a_certificate_of_an_unknown_authority_has_to_be_replaced() {
+    let authority = Authority::new();
+    let server = token_server().await;
+    let front = Front::start(&authority, &server, true).await;
+    let (certificate, key) = Authority::new().client("payments");
+    let error = connect(with_certificate(&front.url(), &authority, &certificate, &key))
+        .request_token(&TokenRequest::default())
+        .await
+        .unwrap_err();
+    let reason = "ClientCertificateRefused";
+    assert_eq!(error.call.kind, ErrorKind::Misconfigured { reason }, "{error}");
+    assert!(
+        error.call.message.contains("an authority that the server trusts"),
+        "{error}"
+    );
+    assert!(server.received().is_empty());
+}
+
 #[tokio::test]
 async fn a_client_with_a_certificate_goes_where_these_are_asked_for() {
     let authority = Authority::new();

@@ -66,6 +66,9 @@ async fn without_a_code_the_status_decides() {
         (401, json!({"detail": "no"}), ErrorKind::Unauthorized),
         (403, json!({}), ErrorKind::Forbidden),
         (404, json!({}), ErrorKind::NotFound),
+        (404, json!({"error": "invalid_request"}), ErrorKind::NotFound),
+        (405, json!({"error": "invalid_request"}), ErrorKind::NotFound),
+        (410, json!({}), ErrorKind::NotFound),
         (
             429,
             json!({"error": "invalid_request"}),
