@@ -1,18 +1,14 @@
 //! Runs real authorization servers for tests. See `authorization-servers --help`.
 
 mod command;
-mod signals;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use keywright_authorization_servers::{Missing, RunningServers, install};
-
-use crate::signals::Signals;
-
-/// Exit code of a supervisor that could not do its work.
-const FAILURE: u8 = 1;
+use keywright_control_plane::exec::FAILURE;
+use keywright_control_plane::signals::Signals;
 
 /// Keycloak and oidc-provider on 127.0.0.1, for tests.
 ///

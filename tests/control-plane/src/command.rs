@@ -1,117 +1,36 @@
 //! Runs the command of `control-plane exec`.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{ExitCode, ExitStatus};
-use std::time::Duration;
+use std::process::ExitCode;
 
-use keywright_control_plane::ControlPlane;
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use tokio::process::{Child, Command};
-
-use crate::signals::{Signals, Stop};
-
-/// How long the command may take to end after a signal before it is killed.
-const STOP_GRACE: Duration = Duration::from_secs(10);
-
-/// A shell's exit code for a process that was ended by signal N is this plus N.
-const SIGNALLED: i32 = 128;
+use keywright_control_plane::signals::Signals;
+use keywright_control_plane::{ControlPlane, exec};
 
 /// Runs the command against the control plane, stops that, and returns the command's exit code.
 pub(crate) async fn run(
     mut plane: ControlPlane,
-    command: &[OsString],
+    words: &[OsString],
     mut signals: Signals,
 ) -> Result<ExitCode, String> {
-    let outcome = match Running::spawn(&plane, command) {
-        Ok(mut running) => running.wait(&mut plane, &mut signals).await,
-        Err(error) => Err(error),
-    };
+    let outcome = against(&mut plane, words, &mut signals).await;
     plane.stop().await.map_err(|error| error.to_string())?;
-    Ok(exit_code(outcome?))
+    outcome
 }
 
-struct Running {
-    child: Child,
-    id: Pid,
-    /// Whether the command leads a process group. On a terminal it must not: it stays in the foreground with this
-    /// process, so that it can read from it, and gets Ctrl-C from the terminal itself.
-    leads_group: bool,
-}
-
-impl Running {
-    fn spawn(plane: &ControlPlane, command: &[OsString]) -> Result<Self, String> {
-        let (program, arguments) = command.split_first().ok_or("no command was given")?;
-        let leads_group = !rustix::termios::isatty(std::io::stdin());
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .env("KUBECONFIG", plane.kubeconfig())
-            .env("KEYWRIGHT_TEST_KUBECONFIG", plane.kubeconfig())
-            .env(
-                "PATH",
-                path_with(plane.kubectl(), std::env::var_os("PATH").as_deref())?,
-            )
-            .kill_on_drop(true);
-        if leads_group {
-            command.process_group(0);
-        }
-        let child = command
-            .spawn()
-            .map_err(|error| format!("cannot run {}: {error}", program.display()))?;
-        let id = child
-            .id()
-            .and_then(|id| Pid::from_raw(id.try_into().ok()?))
-            .ok_or("the command has no process id")?;
-        Ok(Self {
-            child,
-            id,
-            leads_group,
-        })
-    }
-
-    async fn wait(&mut self, plane: &mut ControlPlane, signals: &mut Signals) -> Result<ExitStatus, String> {
-        tokio::select! {
-            status = self.child.wait() => return status.map_err(|error| error.to_string()),
-            failure = plane.failure() => {
-                self.send(Signal::TERM);
-                self.end(signals).await?;
-                return Err(failure.to_string());
-            }
-            stop = signals.next() => self.pass_on(stop),
-        }
-        self.end(signals).await
-    }
-
-    /// Waits for a command that was told to end; with the next signal, or after a while, it is killed.
-    async fn end(&mut self, signals: &mut Signals) -> Result<ExitStatus, String> {
-        tokio::select! {
-            status = self.child.wait() => return status.map_err(|error| error.to_string()),
-            () = tokio::time::sleep(STOP_GRACE) => {}
-            _ = signals.next() => {}
-        }
-        self.send(Signal::KILL);
-        self.child.wait().await.map_err(|error| error.to_string())
-    }
-
-    fn pass_on(&self, stop: Stop) {
-        match stop {
-            // The terminal has sent it to the command as well, and many programs take a second one for impatience.
-            Stop::Signal(Signal::INT) if !self.leads_group => {}
-            Stop::Signal(signal) => self.send(signal),
-            Stop::StdinClosed => self.send(Signal::TERM),
-        }
-    }
-
-    fn send(&self, signal: Signal) {
-        // An error means that the command has ended.
-        let _ = if self.leads_group {
-            kill_process_group(self.id, signal)
-        } else {
-            kill_process(self.id, signal)
-        };
-    }
+async fn against(
+    plane: &mut ControlPlane,
+    words: &[OsString],
+    signals: &mut Signals,
+) -> Result<ExitCode, String> {
+    let path = path_with(plane.kubectl(), std::env::var_os("PATH").as_deref())?;
+    let mut command = exec::command(words)?;
+    command
+        .env("KUBECONFIG", plane.kubeconfig())
+        .env("KEYWRIGHT_TEST_KUBECONFIG", plane.kubeconfig())
+        .env("PATH", path);
+    let failure = async { plane.failure().await.to_string() };
+    exec::run(command, failure, signals).await
 }
 
 /// `path` with the directory of `kubectl` in front.
@@ -119,14 +38,4 @@ fn path_with(kubectl: &Path, path: Option<&OsStr>) -> Result<OsString, String> {
     let first = kubectl.parent().map(Path::to_owned);
     let rest = path.map(std::env::split_paths).into_iter().flatten();
     std::env::join_paths(first.into_iter().chain(rest)).map_err(|error| format!("cannot set PATH: {error}"))
-}
-
-fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| SIGNALLED + signal));
-    ExitCode::from(
-        code.and_then(|code| u8::try_from(code).ok())
-            .unwrap_or(crate::FAILURE),
-    )
 }

@@ -36,6 +36,7 @@ mod compile;
 mod component;
 mod directory;
 mod error;
+pub mod exec;
 mod find;
 mod flags;
 mod kubeconfig;
@@ -44,6 +45,7 @@ mod plane;
 mod probe;
 mod progress;
 mod shared;
+pub mod signals;
 mod source;
 mod tool;
 

@@ -1,7 +1,6 @@
 //! Runs a real Kubernetes control plane for tests and the demo. See `control-plane --help`.
 
 mod command;
-mod signals;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,12 +8,9 @@ use std::process::ExitCode;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
+use keywright_control_plane::exec::FAILURE;
+use keywright_control_plane::signals::Signals;
 use keywright_control_plane::{ControlPlane, Options, built_directory};
-
-use crate::signals::Signals;
-
-/// Exit code of a supervisor that could not do its work.
-const FAILURE: u8 = 1;
 
 /// A real Kubernetes control plane on 127.0.0.1, for tests and demonstrations.
 ///

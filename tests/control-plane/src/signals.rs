@@ -1,4 +1,4 @@
-//! What asks the supervisor to stop.
+//! What asks a program that runs servers to stop.
 
 use std::io::Read;
 
@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 /// A request to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub enum Stop {
     /// This signal was received.
     Signal(Signal),
     /// The caller closed stdin.
@@ -17,7 +17,7 @@ pub(crate) enum Stop {
 
 /// Receives the requests. From its creation on, the signals no longer end this process by themselves.
 #[derive(Debug)]
-pub(crate) struct Signals {
+pub struct Signals {
     interrupt: unix::Signal,
     terminate: unix::Signal,
     hangup: unix::Signal,
@@ -25,7 +25,12 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    pub(crate) fn new() -> std::io::Result<Self> {
+    /// Begins to receive them.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not let this process receive signals.
+    pub fn new() -> std::io::Result<Self> {
         Ok(Self {
             interrupt: unix::signal(SignalKind::interrupt())?,
             terminate: unix::signal(SignalKind::terminate())?,
@@ -35,7 +40,7 @@ impl Signals {
     }
 
     /// Takes the end of stdin for a request, too.
-    pub(crate) fn end_with_stdin(&mut self) {
+    pub fn end_with_stdin(&mut self) {
         let (sender, receiver) = oneshot::channel();
         // A thread of its own: a read from stdin cannot be cancelled, and one of the runtime's would hold up its end.
         std::thread::spawn(move || {
@@ -51,7 +56,7 @@ impl Signals {
     }
 
     /// The next request.
-    pub(crate) async fn next(&mut self) -> Stop {
+    pub async fn next(&mut self) -> Stop {
         tokio::select! {
             _ = self.interrupt.recv() => Stop::Signal(Signal::INT),
             _ = self.terminate.recv() => Stop::Signal(Signal::TERM),

@@ -23,6 +23,7 @@ pub(crate) async fn stay(stage: &mut Stage, screen: &mut Screen, examples: &str)
     kubectl.show(screen, &format!("apply -f {examples}")).await?;
     kubectl.show(screen, &wait_until_ready()).await?;
     screen.line(&invitation(stage, examples)?)?;
+    stage.staying = true;
     match &mut stage.plane {
         Some(plane) => Err(plane.failure().await.into()),
         None => std::future::pending().await,
@@ -59,12 +60,13 @@ Then, for example:
   kubectl describe capp payments -n {NAMESPACE}      # conditions and events
   kubectl get atok -n {NAMESPACE} -w                 # a token is refreshed; every minute here
   kubectl annotate atok payments -n {NAMESPACE} keywright.dev/refresh-requested-at="$(date)" --overwrite
-  kubectl explain capp.spec.secret                      # what the fields mean
+  kubectl explain capp.spec.secret                   # what the fields mean
   kubectl edit capp payments -n {NAMESPACE}          # change something
   kubectl delete secret {SECRET} -n {NAMESPACE}    # it is written again
 
   # A wrong password is tried once, and the provider says so. Applying the right one repairs it:
-  kubectl patch secret didit-account -n {NAMESPACE} --type=merge -p '{{"stringData":{{"password":"wrong"}}}}'
+  kubectl patch secret didit-account -n {NAMESPACE} --type=merge \
+    -p '{{"stringData":{{"password":"wrong"}}}}'
   kubectl get idp -n {NAMESPACE} -o wide
   kubectl apply -f {examples}
 

@@ -81,6 +81,8 @@ async fn run(cli: &Cli, screen: &mut Screen, mut signals: Signals) -> ExitCode {
     };
     let code = match &end {
         End::Finished => ExitCode::SUCCESS,
+        // That is how it is to be ended then.
+        End::Interrupted if stage.staying => ExitCode::SUCCESS,
         End::Interrupted => {
             screen.aside("Interrupted.");
             ExitCode::from(INTERRUPTED)
@@ -96,7 +98,10 @@ async fn run(cli: &Cli, screen: &mut Screen, mut signals: Signals) -> ExitCode {
         () = signals.next() => Err(Failure::Said("not waiting for the clean-up any longer".to_owned())),
     };
     match cleaned {
-        Ok(()) => code,
+        Ok(()) => {
+            screen.aside("Stopped.");
+            code
+        }
         Err(failure) => {
             screen.complain(&failure.to_string());
             if matches!(end, End::Finished) {

@@ -35,6 +35,8 @@ pub(crate) struct Stage {
     pub(crate) operator: Option<Program>,
     /// Whether the resources of `examples/` may be in the cluster.
     pub(crate) applied: bool,
+    /// Whether the show is over and all goes on until Ctrl-C, which then is the way to end it.
+    pub(crate) staying: bool,
     pub(crate) casualties: Casualties,
     /// Logs, and what else lives as long as the demo.
     directory: TempDir,
@@ -70,6 +72,7 @@ impl Stage {
             sandbox: None,
             operator: None,
             applied: false,
+            staying: false,
             casualties,
             directory,
         })

@@ -233,13 +233,8 @@ fn it_stays_up_when_asked_to_until_it_is_interrupted() {
     show.until_said("To end, press Ctrl-C here.");
     show.interrupt();
     let ended = show.until_end();
-    assert_eq!(
-        ended.code,
-        Some(INTERRUPTED),
-        "{}\n{}",
-        ended.output,
-        ended.errors
-    );
+    // So that `make` does not call it a failure.
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.output, ended.errors);
     assert!(ended.output.contains("export KUBECONFIG="), "{}", ended.output);
     ended.nothing_is_left();
 }
