@@ -4,7 +4,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help demo test build lint format docs deny crds compatibility tools rust-tools lint-tools control-plane-tools
+.PHONY: help demo test soak build lint format docs deny crds compatibility tools rust-tools lint-tools control-plane-tools
 
 CARGO ?= cargo
 
@@ -40,6 +40,10 @@ test: tools ## Check everything: formatting, lints, documentation, generated fil
 	@$(call phase,control plane,"$(target)/debug/control-plane" build > /dev/null)
 	@$(call phase,authorization servers,"$(target)/debug/authorization-servers" install)
 	@$(call phase,tests,"$(target)/debug/control-plane" exec -- "$(target)/debug/authorization-servers" exec -- $(CARGO) test --workspace)
+
+soak: tools ## Watch tokens of ninety seconds for minutes, while the operator is killed over and over
+	@$(call phase,build,$(CARGO) test --workspace --no-run --quiet)
+	@$(call phase,soak,"$(target)/debug/control-plane" exec -- $(CARGO) test --test cluster -- --ignored)
 
 build: rust-tools ## Build all programs
 	@$(call phase,build,$(CARGO) build $(as_for_tests) --bins)

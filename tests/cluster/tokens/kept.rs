@@ -12,9 +12,23 @@ use crate::harness::World;
 
 #[tokio::test]
 async fn a_reader_never_gets_less_than_the_promise_though_the_operator_is_killed_over_and_over() {
-    let stage = Stage::with_server("kept", SHORT).await;
+    read_while_the_operator_is_killed("kept", SHORT, SHORT_PROMISE).await;
+}
+
+/// The same at the pace of a real server.
+#[tokio::test]
+#[ignore = "it takes minutes: make soak"]
+async fn a_reader_never_gets_less_than_the_promise_of_tokens_that_live_ninety_seconds() {
+    read_while_the_operator_is_killed("ninety", Duration::from_secs(90), Duration::from_secs(20)).await;
+}
+
+async fn read_while_the_operator_is_killed(name: &str, life: Duration, promise: Duration) {
+    let stage = Stage::with_server(name, life).await;
     let mut operator = stage.operator();
-    stage.publish("reports", json!({"minimumRemaining": "4s"})).await;
+    let minimum = format!("{}s", promise.as_secs());
+    stage
+        .publish("reports", json!({"minimumRemaining": minimum}))
+        .await;
     let reader = Reader::of(&stage.world, &secret_of("reports"));
     for tokens in 1..=4 {
         reader.until(tokens).await;
@@ -27,7 +41,7 @@ async fn a_reader_never_gets_less_than_the_promise_though_the_operator_is_killed
     }
     operator.stop().await;
 
-    reader.always_had(SHORT_PROMISE);
+    reader.always_had(promise);
     were_asked_for_when_due(&stage.world, &reader.all());
 }
 
