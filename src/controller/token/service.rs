@@ -181,12 +181,16 @@ async fn request(ask: &Ask<'_>) -> Result<(TokenAnswer, Option<SecretString>), T
 }
 
 /// A refresh token that was refused, or whose use has an unknown outcome, is not used again: the client's own
-/// credentials are always good for another token.
+/// credentials are always good for another token. Servers refuse one with many codes, for example a scope that is no
+/// longer granted with `invalid_scope`. Only where the client itself was refused would its credentials fare no better.
 fn falls_back(error: &TokenError) -> bool {
-    matches!(
-        error.code,
-        Some(OAuthErrorCode::InvalidGrant | OAuthErrorCode::UnsupportedGrantType)
-    ) || error.call.kind == ErrorKind::Unknown
+    match error.code {
+        Some(code) => code != OAuthErrorCode::InvalidClient,
+        None => matches!(
+            error.call.kind,
+            ErrorKind::Rejected | ErrorKind::Forbidden | ErrorKind::Unknown
+        ),
+    }
 }
 
 /// Reads the lifetime out of an answer.

@@ -328,6 +328,12 @@ async fn a_refresh_token_that_did_not_work_is_given_up_for_the_clients_credentia
     for (kind, code) in [
         (ErrorKind::Rejected, Some(OAuthErrorCode::InvalidGrant)),
         (ErrorKind::Rejected, Some(OAuthErrorCode::UnsupportedGrantType)),
+        (ErrorKind::Rejected, Some(OAuthErrorCode::InvalidRequest)),
+        (ErrorKind::Rejected, Some(OAuthErrorCode::InvalidScope)),
+        (ErrorKind::Rejected, Some(OAuthErrorCode::InvalidTarget)),
+        (ErrorKind::Rejected, Some(OAuthErrorCode::UnauthorizedClient)),
+        (ErrorKind::Rejected, None),
+        (ErrorKind::Forbidden, None),
         (ErrorKind::Unknown, None),
     ] {
         let server = FakeServer::answers([Err(error(kind, code))]);
@@ -356,6 +362,7 @@ async fn other_failures_of_a_refresh_are_not_doubled() {
             Some(OAuthErrorCode::InvalidClient),
             "InvalidClient",
         ),
+        (ErrorKind::Unauthorized, None, "InvalidClient"),
     ] {
         let server = FakeServer::answers([Err(error(kind, code))]);
         let (service, settings) = (TokenService::default(), settings(None));
