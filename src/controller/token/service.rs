@@ -4,6 +4,7 @@
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -69,6 +70,12 @@ pub struct Ask<'a> {
     pub refresh_token: Option<&'a SecretString>,
 }
 
+impl Ask<'_> {
+    fn is_shared(&self) -> bool {
+        self.key != self.uid
+    }
+}
+
 /// What was got, and a refresh token for the next time.
 #[derive(Clone, Debug)]
 pub struct Got {
@@ -94,7 +101,29 @@ struct Kept {
 }
 
 /// One at a time asks; the others wait and take what it got.
-type Slot = tokio::sync::Mutex<Option<Obtained>>;
+#[derive(Default)]
+struct Slot {
+    state: tokio::sync::Mutex<State>,
+    /// How many requests the server has refused.
+    refusals: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    kept: Option<Obtained>,
+    /// What came of the last request, if it was refused.
+    refusal: Option<Trouble>,
+}
+
+impl Slot {
+    fn refused(&self, state: &mut State, trouble: &Trouble) {
+        // Another try at once may do better where the trouble is a passing one.
+        if !trouble.passes || trouble.retry_after.is_some() {
+            state.refusal = Some(trouble.clone());
+            self.refusals.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
 
 impl TokenService {
     /// A token that is good for the resource's promise: a kept one, or a new one.
@@ -103,18 +132,34 @@ impl TokenService {
     /// What keeps it from being published.
     pub async fn obtain(&self, ask: &Ask<'_>) -> Result<Got, Trouble> {
         let slot = self.slot(ask.key);
-        let mut kept = slot.lock().await;
-        if let Some(obtained) = kept.as_ref().filter(|kept| serves(kept, ask, Timestamp::now())) {
+        let seen = slot.refusals.load(Ordering::Relaxed);
+        let mut state = slot.state.lock().await;
+        if let Some(obtained) = state
+            .kept
+            .as_ref()
+            .filter(|kept| serves(kept, ask, Timestamp::now()))
+        {
             return Ok(Got {
                 obtained: obtained.seen_by(ask),
                 refresh_token: None,
                 asked: false,
             });
         }
-        let (answer, used) = request(ask).await?;
+        // Who has waited meanwhile would be refused likewise, and too many refusals lock a client out.
+        if let Some(refusal) = state
+            .refusal
+            .as_ref()
+            .filter(|_| ask.is_shared() && slot.refusals.load(Ordering::Relaxed) != seen)
+        {
+            return Err(refusal.clone());
+        }
+        state.refusal = None;
+        let (answer, used) = request(ask)
+            .await
+            .inspect_err(|trouble| slot.refused(&mut state, trouble))?;
         let obtained = examined(&answer, ask)?;
         verify(ask, &obtained.access_token).await?;
-        *kept = Some(obtained.clone());
+        state.kept = Some(obtained.clone());
         Ok(Got {
             obtained,
             // One that was used and not replaced stays good (RFC 6749 section 6).
@@ -141,10 +186,14 @@ impl TokenService {
 
 /// Whether a slot is in use or holds a token that lives.
 fn is_of_use(slot: &Arc<Slot>, now: Timestamp) -> bool {
-    match slot.try_lock() {
+    match slot.state.try_lock() {
         Err(_) => true,
-        Ok(kept) => {
-            Arc::strong_count(slot) > 1 || kept.as_ref().is_some_and(|kept| kept.status.expires_at.0 > now)
+        Ok(state) => {
+            Arc::strong_count(slot) > 1
+                || state
+                    .kept
+                    .as_ref()
+                    .is_some_and(|kept| kept.status.expires_at.0 > now)
         }
     }
 }
