@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,17 +11,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use secrecy::SecretString;
-use url::Url;
 
+use self::trial::Unproven;
 use super::findings::Trouble;
 use super::need::{Why, refresh_of};
-use crate::api::token::{TokenRemark, TokenSettings, TokenStatus, TokenVerification, VerificationMethod};
+use crate::api::token::{TokenRemark, TokenSettings, TokenStatus, TokenVerification};
 use crate::credential::secret_content;
 use crate::credential::token::{Promise, Said, lifetime};
 use crate::identity::ErrorKind;
-use crate::identity::token::{
-    Introspection, OAuthErrorCode, TokenAnswer, TokenApi, TokenError, TokenRequest, Urgency,
-};
+use crate::identity::token::{OAuthErrorCode, TokenAnswer, TokenApi, TokenError, TokenRequest, Urgency};
 
 /// Expired tokens are looked for when this many have been kept since the last time.
 const SWEEP_EVERY: usize = 256;
@@ -110,9 +109,29 @@ struct Slot {
 
 #[derive(Default)]
 struct State {
-    kept: Option<Obtained>,
+    kept: Option<Token>,
     /// What came of the last request, if it was refused.
     refusal: Option<Trouble>,
+}
+
+/// A token with the trials that it has passed: those who share it may want it tried in different ways.
+struct Token {
+    obtained: Obtained,
+    passed: Vec<TokenVerification>,
+}
+
+impl Token {
+    /// Tries the token where the resource asks for that, unless it has passed that trial before.
+    async fn prove(&mut self, ask: &Ask<'_>) -> Result<(), Unproven> {
+        let Some(verification) = &ask.settings.verification else {
+            return Ok(());
+        };
+        if !self.passed.contains(verification) {
+            trial::verify(ask, verification, &self.obtained.access_token).await?;
+            self.passed.push(verification.clone());
+        }
+        Ok(())
+    }
 }
 
 impl Slot {
@@ -134,16 +153,23 @@ impl TokenService {
         let slot = self.slot(ask.key);
         let seen = slot.refusals.load(Ordering::Relaxed);
         let mut state = slot.state.lock().await;
-        if let Some(obtained) = state
+        if let Some(token) = state
             .kept
-            .as_ref()
-            .filter(|kept| serves(kept, ask, Timestamp::now()))
+            .as_mut()
+            .filter(|kept| serves(&kept.obtained, ask, Timestamp::now()))
         {
-            return Ok(Got {
-                obtained: obtained.seen_by(ask),
-                refresh_token: None,
-                asked: false,
-            });
+            match token.prove(ask).await {
+                Ok(()) => {
+                    return Ok(Got {
+                        obtained: token.obtained.seen_by(ask),
+                        refresh_token: None,
+                        asked: false,
+                    });
+                }
+                Err(Unproven::Unknown(trouble)) => return Err(trouble),
+                // The others are content with it; this one gets another.
+                Err(Unproven::Refused(_)) => {}
+            }
         }
         // Who has waited meanwhile would be refused likewise, and too many refusals lock a client out.
         if let Some(refusal) = state
@@ -158,8 +184,12 @@ impl TokenService {
             .await
             .inspect_err(|trouble| slot.refused(&mut state, trouble))?;
         let obtained = examined(&answer, ask)?;
-        verify(ask, &obtained.access_token).await?;
-        state.kept = Some(obtained.clone());
+        let mut token = Token {
+            obtained: obtained.clone(),
+            passed: Vec::new(),
+        };
+        token.prove(ask).await?;
+        state.kept = Some(token);
         Ok(Got {
             obtained,
             // One that was used and not replaced stays good (RFC 6749 section 6).
@@ -193,7 +223,7 @@ fn is_of_use(slot: &Arc<Slot>, now: Timestamp) -> bool {
                 || state
                     .kept
                     .as_ref()
-                    .is_some_and(|kept| kept.status.expires_at.0 > now)
+                    .is_some_and(|kept| kept.obtained.status.expires_at.0 > now)
         }
     }
 }
@@ -279,68 +309,4 @@ fn examined(answer: &TokenAnswer, ask: &Ask<'_>) -> Result<Obtained, Trouble> {
         access_token: answer.access_token.clone(),
         status,
     })
-}
-
-/// Tries the token where the resource asks for that.
-async fn verify(ask: &Ask<'_>, token: &SecretString) -> Result<(), Trouble> {
-    let Some(verification) = &ask.settings.verification else {
-        return Ok(());
-    };
-    let answer = match way(ask, verification).await? {
-        Way::Introspection => ask.api.introspect(token).await,
-        Way::Probe(url) => ask.api.probe(&url, token).await,
-    };
-    match answer {
-        Ok(Introspection::Active) => Ok(()),
-        Ok(Introspection::Inactive { message }) => Err(Trouble::to_mend(
-            "TokenRefused",
-            format!("a new token was refused when it was tried, so it is not published: {message}"),
-        )),
-        Err(error) => {
-            let trouble = Trouble::of(&error, ask.settings);
-            let message = format!(
-                "a new token could not be tried, so it is not published: {}",
-                trouble.message
-            );
-            Err(Trouble {
-                reason: "VerificationFailed",
-                message,
-                ..trouble
-            })
-        }
-    }
-}
-
-enum Way {
-    Introspection,
-    Probe(Url),
-}
-
-async fn way(ask: &Ask<'_>, verification: &TokenVerification) -> Result<Way, Trouble> {
-    let introspection = match verification.method {
-        Some(VerificationMethod::Probe) => false,
-        Some(VerificationMethod::Introspection) => true,
-        None => {
-            verification.probe_url.is_none()
-                || ask
-                    .api
-                    .offers()
-                    .await
-                    .map_err(|error| Trouble::of(&error, ask.settings))?
-                    .introspection
-        }
-    };
-    match (introspection, &verification.probe_url) {
-        (true, _) => Ok(Way::Introspection),
-        (false, Some(url)) => Url::parse(url).map(Way::Probe).map_err(|_| {
-            Trouble::to_mend(
-                "InvalidProbeUrl",
-                format!("verification.probeUrl {url:?} is not an address. Correct it"),
-            )
-        }),
-        (false, None) => Err(Trouble::to_mend(
-            "InvalidProbeUrl",
-            "verification.method Probe needs verification.probeUrl".to_owned(),
-        )),
-    }
 }

@@ -6,10 +6,12 @@ use async_trait::async_trait;
 use k8s_openapi::jiff::SignedDuration;
 use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
+use url::Url;
 
 use super::*;
+use crate::api::token::VerificationMethod;
 use crate::identity::CallError;
-use crate::identity::token::{Offers, TokenKind};
+use crate::identity::token::{Introspection, Offers, TokenKind};
 
 /// An authorization server. What it is not told otherwise, it answers with a new token that lives for an hour.
 struct FakeServer {
@@ -521,6 +523,59 @@ async fn a_token_that_is_refused_or_cannot_be_tried_is_not_published() {
 }
 
 #[tokio::test]
+async fn a_shared_token_is_tried_for_each_who_wants_another_trial() {
+    const URL: &str = "https://orders.example/me";
+    let server = FakeServer::new();
+    let service = TokenService::default();
+    let [untried, introspected, probed] = [
+        settings(None),
+        verification(Some(VerificationMethod::Introspection), None),
+        verification(Some(VerificationMethod::Probe), Some(URL)),
+    ];
+    for (settings, uid, tried) in [
+        (&untried, "uid-1", &[] as &[&str]),
+        (&introspected, "uid-2", &["introspection"]),
+        (&probed, "uid-3", &["introspection", URL]),
+        // What it has passed it need not pass again.
+        (&introspected, "uid-4", &["introspection", URL]),
+    ] {
+        let ask = Ask {
+            key: "shared",
+            ..ask(&server, settings, uid)
+        };
+        assert_eq!(token_of(&service.obtain(&ask).await.unwrap()), "token-1");
+        assert_eq!(server.tried(), tried, "{uid}");
+    }
+}
+
+#[tokio::test]
+async fn a_shared_token_that_is_refused_or_cannot_be_tried_stays_for_the_others_only() {
+    let inactive = Ok(Introspection::Inactive {
+        message: "active is false".into(),
+    });
+    for (verdict, reason) in [
+        (inactive, "TokenRefused"),
+        (Err(error(ErrorKind::Unavailable, None)), "VerificationFailed"),
+    ] {
+        let server = FakeServer::says_of_tokens(verdict);
+        let service = TokenService::default();
+        let tried = verification(Some(VerificationMethod::Introspection), None);
+        let untried = settings(None);
+        let content = Ask {
+            key: "shared",
+            ..ask(&server, &untried, "uid-1")
+        };
+        let wary = Ask {
+            key: "shared",
+            ..ask(&server, &tried, "uid-2")
+        };
+        service.obtain(&content).await.unwrap();
+        assert_eq!(service.obtain(&wary).await.unwrap_err().reason, reason);
+        assert_eq!(token_of(&service.obtain(&content).await.unwrap()), "token-1");
+    }
+}
+
+#[tokio::test]
 async fn a_probe_without_an_address_is_the_specs_fault() {
     for url in [None, Some("no address")] {
         let server = FakeServer::new();
@@ -544,7 +599,7 @@ async fn tokens_that_have_ended_are_not_kept_for_ever() {
     let ended = service.slot("ended");
     let long_ago = Timestamp::from_second(1).unwrap();
     let mut state = ended.state.lock().await;
-    state.kept.as_mut().unwrap().status.expires_at = Time(long_ago);
+    state.kept.as_mut().unwrap().obtained.status.expires_at = Time(long_ago);
     drop(state);
     drop(ended);
     let in_use = service.slot("in use");
