@@ -2,24 +2,24 @@
 
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use secrecy::SecretString;
-use url::Url;
 
+use self::trial::Unproven;
 use super::findings::Trouble;
 use super::need::{Why, refresh_of};
-use crate::api::token::{TokenRemark, TokenSettings, TokenStatus, TokenVerification, VerificationMethod};
+use crate::api::token::{TokenRemark, TokenSettings, TokenStatus, TokenVerification};
 use crate::credential::secret_content;
 use crate::credential::token::{Promise, Said, lifetime};
 use crate::identity::ErrorKind;
-use crate::identity::token::{
-    Introspection, OAuthErrorCode, TokenAnswer, TokenApi, TokenError, TokenRequest, Urgency,
-};
+use crate::identity::token::{OAuthErrorCode, TokenAnswer, TokenApi, TokenError, TokenRequest, Urgency};
 
 /// Expired tokens are looked for when this many have been kept since the last time.
 const SWEEP_EVERY: usize = 256;
@@ -69,6 +69,12 @@ pub struct Ask<'a> {
     pub refresh_token: Option<&'a SecretString>,
 }
 
+impl Ask<'_> {
+    fn is_shared(&self) -> bool {
+        self.key != self.uid
+    }
+}
+
 /// What was got, and a refresh token for the next time.
 #[derive(Clone, Debug)]
 pub struct Got {
@@ -94,7 +100,49 @@ struct Kept {
 }
 
 /// One at a time asks; the others wait and take what it got.
-type Slot = tokio::sync::Mutex<Option<Obtained>>;
+#[derive(Default)]
+struct Slot {
+    state: tokio::sync::Mutex<State>,
+    /// How many requests the server has refused.
+    refusals: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    kept: Option<Token>,
+    /// What came of the last request, if it was refused.
+    refusal: Option<Trouble>,
+}
+
+/// A token with the trials that it has passed: those who share it may want it tried in different ways.
+struct Token {
+    obtained: Obtained,
+    passed: Vec<TokenVerification>,
+}
+
+impl Token {
+    /// Tries the token where the resource asks for that, unless it has passed that trial before.
+    async fn prove(&mut self, ask: &Ask<'_>) -> Result<(), Unproven> {
+        let Some(verification) = &ask.settings.verification else {
+            return Ok(());
+        };
+        if !self.passed.contains(verification) {
+            trial::verify(ask, verification, &self.obtained.access_token).await?;
+            self.passed.push(verification.clone());
+        }
+        Ok(())
+    }
+}
+
+impl Slot {
+    fn refused(&self, state: &mut State, trouble: &Trouble) {
+        // Another try at once may do better where the trouble is a passing one.
+        if !trouble.passes || trouble.retry_after.is_some() {
+            state.refusal = Some(trouble.clone());
+            self.refusals.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
 
 impl TokenService {
     /// A token that is good for the resource's promise: a kept one, or a new one.
@@ -103,18 +151,45 @@ impl TokenService {
     /// What keeps it from being published.
     pub async fn obtain(&self, ask: &Ask<'_>) -> Result<Got, Trouble> {
         let slot = self.slot(ask.key);
-        let mut kept = slot.lock().await;
-        if let Some(obtained) = kept.as_ref().filter(|kept| serves(kept, ask, Timestamp::now())) {
-            return Ok(Got {
-                obtained: obtained.seen_by(ask),
-                refresh_token: None,
-                asked: false,
-            });
+        let seen = slot.refusals.load(Ordering::Relaxed);
+        let mut state = slot.state.lock().await;
+        if let Some(token) = state
+            .kept
+            .as_mut()
+            .filter(|kept| serves(&kept.obtained, ask, Timestamp::now()))
+        {
+            match token.prove(ask).await {
+                Ok(()) => {
+                    return Ok(Got {
+                        obtained: token.obtained.seen_by(ask),
+                        refresh_token: None,
+                        asked: false,
+                    });
+                }
+                Err(Unproven::Unknown(trouble)) => return Err(trouble),
+                // The others are content with it; this one gets another.
+                Err(Unproven::Refused(_)) => {}
+            }
         }
-        let (answer, used) = request(ask).await?;
+        // Who has waited meanwhile would be refused likewise, and too many refusals lock a client out.
+        if let Some(refusal) = state
+            .refusal
+            .as_ref()
+            .filter(|_| ask.is_shared() && slot.refusals.load(Ordering::Relaxed) != seen)
+        {
+            return Err(refusal.clone());
+        }
+        state.refusal = None;
+        let (answer, used) = request(ask)
+            .await
+            .inspect_err(|trouble| slot.refused(&mut state, trouble))?;
         let obtained = examined(&answer, ask)?;
-        verify(ask, &obtained.access_token).await?;
-        *kept = Some(obtained.clone());
+        let mut token = Token {
+            obtained: obtained.clone(),
+            passed: Vec::new(),
+        };
+        token.prove(ask).await?;
+        state.kept = Some(token);
         Ok(Got {
             obtained,
             // One that was used and not replaced stays good (RFC 6749 section 6).
@@ -141,10 +216,14 @@ impl TokenService {
 
 /// Whether a slot is in use or holds a token that lives.
 fn is_of_use(slot: &Arc<Slot>, now: Timestamp) -> bool {
-    match slot.try_lock() {
+    match slot.state.try_lock() {
         Err(_) => true,
-        Ok(kept) => {
-            Arc::strong_count(slot) > 1 || kept.as_ref().is_some_and(|kept| kept.status.expires_at.0 > now)
+        Ok(state) => {
+            Arc::strong_count(slot) > 1
+                || state
+                    .kept
+                    .as_ref()
+                    .is_some_and(|kept| kept.obtained.status.expires_at.0 > now)
         }
     }
 }
@@ -181,12 +260,16 @@ async fn request(ask: &Ask<'_>) -> Result<(TokenAnswer, Option<SecretString>), T
 }
 
 /// A refresh token that was refused, or whose use has an unknown outcome, is not used again: the client's own
-/// credentials are always good for another token.
+/// credentials are always good for another token. Servers refuse one with many codes, for example a scope that is no
+/// longer granted with `invalid_scope`. Only where the client itself was refused would its credentials fare no better.
 fn falls_back(error: &TokenError) -> bool {
-    matches!(
-        error.code,
-        Some(OAuthErrorCode::InvalidGrant | OAuthErrorCode::UnsupportedGrantType)
-    ) || error.call.kind == ErrorKind::Unknown
+    match error.code {
+        Some(code) => code != OAuthErrorCode::InvalidClient,
+        None => matches!(
+            error.call.kind,
+            ErrorKind::Rejected | ErrorKind::Forbidden | ErrorKind::Unknown
+        ),
+    }
 }
 
 /// Reads the lifetime out of an answer.
@@ -226,68 +309,4 @@ fn examined(answer: &TokenAnswer, ask: &Ask<'_>) -> Result<Obtained, Trouble> {
         access_token: answer.access_token.clone(),
         status,
     })
-}
-
-/// Tries the token where the resource asks for that.
-async fn verify(ask: &Ask<'_>, token: &SecretString) -> Result<(), Trouble> {
-    let Some(verification) = &ask.settings.verification else {
-        return Ok(());
-    };
-    let answer = match way(ask, verification).await? {
-        Way::Introspection => ask.api.introspect(token).await,
-        Way::Probe(url) => ask.api.probe(&url, token).await,
-    };
-    match answer {
-        Ok(Introspection::Active) => Ok(()),
-        Ok(Introspection::Inactive { message }) => Err(Trouble::to_mend(
-            "TokenRefused",
-            format!("a new token was refused when it was tried, so it is not published: {message}"),
-        )),
-        Err(error) => {
-            let trouble = Trouble::of(&error, ask.settings);
-            let message = format!(
-                "a new token could not be tried, so it is not published: {}",
-                trouble.message
-            );
-            Err(Trouble {
-                reason: "VerificationFailed",
-                message,
-                ..trouble
-            })
-        }
-    }
-}
-
-enum Way {
-    Introspection,
-    Probe(Url),
-}
-
-async fn way(ask: &Ask<'_>, verification: &TokenVerification) -> Result<Way, Trouble> {
-    let introspection = match verification.method {
-        Some(VerificationMethod::Probe) => false,
-        Some(VerificationMethod::Introspection) => true,
-        None => {
-            verification.probe_url.is_none()
-                || ask
-                    .api
-                    .offers()
-                    .await
-                    .map_err(|error| Trouble::of(&error, ask.settings))?
-                    .introspection
-        }
-    };
-    match (introspection, &verification.probe_url) {
-        (true, _) => Ok(Way::Introspection),
-        (false, Some(url)) => Url::parse(url).map(Way::Probe).map_err(|_| {
-            Trouble::to_mend(
-                "InvalidProbeUrl",
-                format!("verification.probeUrl {url:?} is not an address. Correct it"),
-            )
-        }),
-        (false, None) => Err(Trouble::to_mend(
-            "InvalidProbeUrl",
-            "verification.method Probe needs verification.probeUrl".to_owned(),
-        )),
-    }
 }

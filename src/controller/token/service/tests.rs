@@ -6,10 +6,12 @@ use async_trait::async_trait;
 use k8s_openapi::jiff::SignedDuration;
 use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
+use url::Url;
 
 use super::*;
+use crate::api::token::VerificationMethod;
 use crate::identity::CallError;
-use crate::identity::token::{Offers, TokenKind};
+use crate::identity::token::{Introspection, Offers, TokenKind};
 
 /// An authorization server. What it is not told otherwise, it answers with a new token that lives for an hour.
 struct FakeServer {
@@ -199,17 +201,14 @@ async fn what_is_odd_about_a_life_is_kept_for_the_reader_and_an_expired_token_is
     }
 }
 
-#[tokio::test]
-async fn those_who_come_together_share_one_call() {
-    let server = FakeServer {
-        gate: Semaphore::new(0),
-        ..FakeServer::new()
-    };
+/// What comes of three asks for the same shared token that have all begun before the server answers the first.
+async fn three_at_once(server: &FakeServer) -> [Result<Got, Trouble>; 3] {
     let (service, settings) = (TokenService::default(), settings(None));
     let shared = |uid| Ask {
         key: "shared",
-        ..ask(&server, &settings, uid)
+        ..ask(server, &settings, uid)
     };
+    server.gate.forget_permits(Semaphore::MAX_PERMITS);
     let release = async {
         while server.requests().is_empty() {
             tokio::task::yield_now().await;
@@ -223,6 +222,13 @@ async fn those_who_come_together_share_one_call() {
         service.obtain(&ask_3),
         release
     );
+    [first, second, third]
+}
+
+#[tokio::test]
+async fn those_who_come_together_share_one_call() {
+    let server = FakeServer::new();
+    let [first, second, third] = three_at_once(&server).await;
     assert_eq!(server.requests().len(), 1);
     let got = [first.unwrap(), second.unwrap(), third.unwrap()];
     assert_eq!(got.iter().filter(|got| got.asked).count(), 1);
@@ -233,16 +239,52 @@ async fn those_who_come_together_share_one_call() {
 }
 
 #[tokio::test]
-async fn a_failed_call_is_not_shared_and_leaves_nothing() {
+async fn those_who_come_together_share_a_refusal_too() {
+    let throttled = ErrorKind::Throttled {
+        retry_after: Some(std::time::Duration::from_secs(30)),
+    };
+    for (kind, code, reason) in [
+        (
+            ErrorKind::Unauthorized,
+            Some(OAuthErrorCode::InvalidClient),
+            "InvalidClient",
+        ),
+        (throttled, None, "Throttled"),
+    ] {
+        let server = FakeServer::answers([Err(error(kind, code))]);
+        for outcome in three_at_once(&server).await {
+            assert_eq!(outcome.unwrap_err().reason, reason);
+        }
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_failure_that_may_pass_at_once_is_not_shared() {
     let server = FakeServer::answers([Err(error(ErrorKind::Unavailable, None))]);
-    let (service, settings) = (TokenService::default(), settings(None));
-    let trouble = service
-        .obtain(&ask(&server, &settings, "uid-1"))
-        .await
-        .unwrap_err();
+    let [first, second, third] = three_at_once(&server).await;
+    let trouble = first.unwrap_err();
     assert!(trouble.passes && trouble.concerns_provider);
-    let got = service.obtain(&ask(&server, &settings, "uid-1")).await.unwrap();
-    assert_eq!(token_of(&got), "token-2");
+    assert_eq!(
+        (token_of(&second.unwrap()), token_of(&third.unwrap())),
+        ("token-2", "token-2")
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_for_who_comes_later() {
+    for key in ["uid-1", "shared"] {
+        let refused = error(ErrorKind::Unauthorized, Some(OAuthErrorCode::InvalidClient));
+        let server = FakeServer::answers([Err(refused)]);
+        let (service, settings) = (TokenService::default(), settings(None));
+        let ask = Ask {
+            key,
+            ..ask(&server, &settings, "uid-1")
+        };
+        assert_eq!(service.obtain(&ask).await.unwrap_err().reason, "InvalidClient");
+        let got = service.obtain(&ask).await.unwrap();
+        assert_eq!(token_of(&got), "token-2");
+    }
 }
 
 #[tokio::test]
@@ -328,6 +370,12 @@ async fn a_refresh_token_that_did_not_work_is_given_up_for_the_clients_credentia
     for (kind, code) in [
         (ErrorKind::Rejected, Some(OAuthErrorCode::InvalidGrant)),
         (ErrorKind::Rejected, Some(OAuthErrorCode::UnsupportedGrantType)),
+        (ErrorKind::Rejected, Some(OAuthErrorCode::InvalidRequest)),
+        (ErrorKind::Rejected, Some(OAuthErrorCode::InvalidScope)),
+        (ErrorKind::Rejected, Some(OAuthErrorCode::InvalidTarget)),
+        (ErrorKind::Rejected, Some(OAuthErrorCode::UnauthorizedClient)),
+        (ErrorKind::Rejected, None),
+        (ErrorKind::Forbidden, None),
         (ErrorKind::Unknown, None),
     ] {
         let server = FakeServer::answers([Err(error(kind, code))]);
@@ -356,6 +404,7 @@ async fn other_failures_of_a_refresh_are_not_doubled() {
             Some(OAuthErrorCode::InvalidClient),
             "InvalidClient",
         ),
+        (ErrorKind::Unauthorized, None, "InvalidClient"),
     ] {
         let server = FakeServer::answers([Err(error(kind, code))]);
         let (service, settings) = (TokenService::default(), settings(None));
@@ -474,6 +523,59 @@ async fn a_token_that_is_refused_or_cannot_be_tried_is_not_published() {
 }
 
 #[tokio::test]
+async fn a_shared_token_is_tried_for_each_who_wants_another_trial() {
+    const URL: &str = "https://orders.example/me";
+    let server = FakeServer::new();
+    let service = TokenService::default();
+    let [untried, introspected, probed] = [
+        settings(None),
+        verification(Some(VerificationMethod::Introspection), None),
+        verification(Some(VerificationMethod::Probe), Some(URL)),
+    ];
+    for (settings, uid, tried) in [
+        (&untried, "uid-1", &[] as &[&str]),
+        (&introspected, "uid-2", &["introspection"]),
+        (&probed, "uid-3", &["introspection", URL]),
+        // What it has passed it need not pass again.
+        (&introspected, "uid-4", &["introspection", URL]),
+    ] {
+        let ask = Ask {
+            key: "shared",
+            ..ask(&server, settings, uid)
+        };
+        assert_eq!(token_of(&service.obtain(&ask).await.unwrap()), "token-1");
+        assert_eq!(server.tried(), tried, "{uid}");
+    }
+}
+
+#[tokio::test]
+async fn a_shared_token_that_is_refused_or_cannot_be_tried_stays_for_the_others_only() {
+    let inactive = Ok(Introspection::Inactive {
+        message: "active is false".into(),
+    });
+    for (verdict, reason) in [
+        (inactive, "TokenRefused"),
+        (Err(error(ErrorKind::Unavailable, None)), "VerificationFailed"),
+    ] {
+        let server = FakeServer::says_of_tokens(verdict);
+        let service = TokenService::default();
+        let tried = verification(Some(VerificationMethod::Introspection), None);
+        let untried = settings(None);
+        let content = Ask {
+            key: "shared",
+            ..ask(&server, &untried, "uid-1")
+        };
+        let wary = Ask {
+            key: "shared",
+            ..ask(&server, &tried, "uid-2")
+        };
+        service.obtain(&content).await.unwrap();
+        assert_eq!(service.obtain(&wary).await.unwrap_err().reason, reason);
+        assert_eq!(token_of(&service.obtain(&content).await.unwrap()), "token-1");
+    }
+}
+
+#[tokio::test]
 async fn a_probe_without_an_address_is_the_specs_fault() {
     for url in [None, Some("no address")] {
         let server = FakeServer::new();
@@ -496,7 +598,9 @@ async fn tokens_that_have_ended_are_not_kept_for_ever() {
     service.obtain(&ask(&server, &settings, "ended")).await.unwrap();
     let ended = service.slot("ended");
     let long_ago = Timestamp::from_second(1).unwrap();
-    ended.lock().await.as_mut().unwrap().status.expires_at = Time(long_ago);
+    let mut state = ended.state.lock().await;
+    state.kept.as_mut().unwrap().obtained.status.expires_at = Time(long_ago);
+    drop(state);
     drop(ended);
     let in_use = service.slot("in use");
     for _ in 0..=SWEEP_EVERY {
