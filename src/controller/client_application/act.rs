@@ -23,7 +23,7 @@ use crate::controller::token::findings::Trouble;
 use crate::controller::token::held::Held;
 use crate::controller::token::need::{self, Why};
 use crate::controller::token::promise;
-use crate::controller::token::service::{Ask, Obtained};
+use crate::controller::token::service::Ask;
 use crate::credential::secret_content::application::ApplicationCredentials;
 use crate::credential::secret_content::{self, Layout, Member, Vocabulary};
 use crate::identity::oauth2::{ClientAuthentication, ClientCredentials};
@@ -200,11 +200,15 @@ impl ClientApplications {
     async fn publish(&self, pass: &Pass, credentials: &ApplicationCredentials, held: &Held) -> Outcome {
         let observed = &pass.observed;
         let template = &observed.spec.secret;
-        let token = token_to_write(observed, held);
+        let now = Timestamp::now();
+        let (annotated, recognise) = (held.annotated(), |recorded: &TokenStatus| held.token(recorded));
+        let token = token::to_write(observed, annotated, recognise, now);
         let mut content = credentials.content();
         let mut secrets = vec![&credentials.api_key];
         if let Some(token) = &token {
-            content = token.add_to(content, held.previous(token, observed.secret.token(), template));
+            let standing =
+                token::standing(observed, annotated, recognise, now).map(|standing| standing.status);
+            content = token.add_to(content, held.previous(token, standing.as_ref(), template));
             secrets.push(&token.access_token);
         }
         let status = token.as_ref().map(|token| &token.status);
@@ -242,11 +246,17 @@ impl ClientApplications {
         Ok(Ok(evidence))
     }
 
-    /// What the Secret holds now, where it is ours.
+    /// What the Secret holds now, where it is ours. Before it is written under another name, the Secret of the earlier
+    /// name holds the token.
     async fn held(&self, pass: &Pass) -> Result<Held, ReconcileError> {
-        let template = &pass.observed.spec.secret;
+        let observed = &pass.observed;
+        let template = &observed.spec.secret;
+        let name = match (&observed.secret, &observed.status.secret) {
+            (SecretView::Absent, Some(earlier)) => &earlier.name,
+            _ => &template.name,
+        };
         let layout = Layout::of(template, Vocabulary::Didit);
-        Held::read(&self.secrets(pass), &template.name, &pass.owner, layout).await
+        Held::read(&self.secrets(pass), name, &pass.owner, layout).await
     }
 
     async fn obtain_token(&self, pass: &Pass, why: Why) -> Result<Evidence, ReconcileError> {
@@ -316,15 +326,6 @@ impl ClientApplications {
         self.events
             .publish(&about, EventType::Warning, "TokenNotRevoked", "Revoke", &message)
             .await;
-    }
-}
-
-/// The token that the Secret is to hold: the one that was obtained, else the one that it holds.
-fn token_to_write(observed: &Observed, held: &Held) -> Option<Obtained> {
-    observed.spec.access_token.as_ref()?;
-    match &observed.learned.token.obtained {
-        Some(obtained) => Some(obtained.clone()),
-        None => held.token(observed.secret.token()?),
     }
 }
 

@@ -68,7 +68,11 @@ pub(super) fn maintain(
         return Next::Do(step);
     }
     match &observed.status.secret {
-        Some(earlier) if earlier.name != observed.spec.secret.name && !observed.learned.retired => {
+        Some(earlier)
+            if earlier.name != observed.spec.secret.name
+                && !observed.learned.retired
+                && token::left_behind(observed, now).is_none() =>
+        {
             Next::Do(Step::RetireSecret(earlier.name.clone()))
         }
         _ => match observed.strays.first() {
