@@ -857,16 +857,16 @@ proptest! {
     #[test]
     fn whatever_else_is_edited_in_the_secret_a_good_token_stays_in_it(
         first in prop::collection::vec(turns(), 0..10),
-        happenings in prop::collection::vec((any::<bool>(), happenings(), turns()), 1..20),
+        happenings in prop::collection::vec((any::<bool>(), happenings(), prop::array::uniform4(turns())), 1..20),
     ) {
         let mut world = World::new();
         world.spec.access_token = Some(TokenSettings::default());
         world.settle(&mut first.into_iter());
-        for (edited, happening, turn) in happenings {
+        for (edited, happening, script) in happenings {
             world.edited |= edited;
             world.happens(happening);
-            if let Ended::Pass { wake: Some(wake) } = world.run(&mut std::iter::repeat_n(turn, 4)) {
-                world.pause(wake.min(Duration::from_secs(60)), turn);
+            if let Ended::Pass { wake: Some(wake) } = world.run(&mut script.into_iter()) {
+                world.pause(wake.min(Duration::from_secs(60)), Turn::SMOOTH);
             }
         }
         world.spec.suspend = None;
