@@ -169,32 +169,10 @@ impl ClientApplications {
     /// Writes the Secret from what it holds, with the token that was obtained, or without one that nobody wants.
     async fn rewrite_secret(&self, pass: &Pass) -> Outcome {
         let held = self.held(pass).await?;
-        let SecretView::Ours { published, .. } = &pass.observed.secret else {
-            return Ok(Ok(Evidence::SecretUnreadable));
-        };
-        let text = |member| held.text(member);
-        let (Some(client_id), Some(api_key), Some(application_id), Some(organization_id)) = (
-            text(Member::ClientId),
-            held.value(Member::ApiKey),
-            text(Member::ApplicationId),
-            text(Member::OrganizationId),
-        ) else {
-            return Ok(Ok(Evidence::SecretUnreadable));
-        };
-        let credentials = ApplicationCredentials {
-            client_id,
-            api_key,
-            application_id,
-            organization_id,
-            api_url: published.api_url.clone(),
-        };
-        // Somebody may have edited it since it was looked at.
-        if secret_content::application_digest(&pass.owner.uid, &credentials.content()).as_ref()
-            != Some(&published.application_digest)
-        {
-            return Ok(Ok(Evidence::SecretUnreadable));
+        match held_credentials(pass, &held) {
+            Some(credentials) => self.publish(pass, &credentials, &held).await,
+            None => Ok(Ok(Evidence::SecretUnreadable)),
         }
-        self.publish(pass, &credentials, &held).await
     }
 
     async fn publish(&self, pass: &Pass, credentials: &ApplicationCredentials, held: &Held) -> Outcome {
@@ -263,7 +241,8 @@ impl ClientApplications {
         let observed = &pass.observed;
         let api_key = match &observed.learned.application {
             Some(application) => Some(application.api_key.clone()),
-            None => self.held(pass).await?.value(Member::ApiKey),
+            // A token that cannot be written beside them is not asked for.
+            None => held_credentials(pass, &self.held(pass).await?).map(|credentials| credentials.api_key),
         };
         let (Some(settings), Some(tokens), Some(client_id), Some(api_key)) = (
             &observed.spec.access_token,
@@ -327,6 +306,23 @@ impl ClientApplications {
             .publish(&about, EventType::Warning, "TokenNotRevoked", "Revoke", &message)
             .await;
     }
+}
+
+/// The credentials that the Secret holds, where they are those that were written.
+fn held_credentials(pass: &Pass, held: &Held) -> Option<ApplicationCredentials> {
+    let SecretView::Ours { published, .. } = &pass.observed.secret else {
+        return None;
+    };
+    let credentials = ApplicationCredentials {
+        client_id: held.text(Member::ClientId)?,
+        api_key: held.value(Member::ApiKey)?,
+        application_id: held.text(Member::ApplicationId)?,
+        organization_id: held.text(Member::OrganizationId)?,
+        api_url: published.api_url.clone(),
+    };
+    // Somebody may have edited it since it was looked at.
+    let digest = secret_content::application_digest(&pass.owner.uid, &credentials.content())?;
+    (digest == published.application_digest).then_some(credentials)
 }
 
 fn not_connected() -> CallError {

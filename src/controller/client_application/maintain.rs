@@ -82,9 +82,9 @@ pub(super) fn maintain(
     }
 }
 
-/// What there is to do about the access token, where the Secret holds the credentials of its client.
+/// What there is to do about the access token, where the Secret holds the credentials of its client, in whatever form.
 pub(super) fn token_step(observed: &Observed, policy: &Policy, now: Timestamp) -> Option<Step> {
-    if !observed.secret.is_current() {
+    if !observed.secret.is_valid() || observed.learned.token.unreadable {
         return None;
     }
     if observed.learned.token.obtained.is_some() || token::is_unwanted(observed) {

@@ -227,6 +227,52 @@ fn a_refresh_goes_on_while_the_accounts_login_is_braked() {
     assert!(step(&no_tokens).is_none());
 }
 
+/// A spec that wants the Secret in another form, while the provider is down.
+fn outdated_without_provider() -> Observed {
+    let mut observed = with_token(3400);
+    let token = observed.status.token.clone().map(Box::new);
+    let SecretView::Ours { published, .. } = observed.secret else {
+        panic!("not ours")
+    };
+    observed.secret = SecretView::Ours {
+        published,
+        content: SecretContent::Outdated,
+        token,
+    };
+    observed.provider = ProviderView::NotReady {
+        reason: "Unavailable".into(),
+        message: "away".into(),
+    };
+    observed
+}
+
+#[test]
+fn a_refresh_goes_on_in_a_secret_of_an_earlier_form() {
+    let mut observed = outdated_without_provider();
+    obtains(&observed, Why::Due);
+    obtained(&mut observed, "token-2");
+    assert!(matches!(step(&observed), Some(Step::RewriteSecret)));
+    written(&mut observed, None);
+    let planned = says(&observed, "TokenFresh", "True", "Fresh", "");
+    ready(&planned, "True");
+}
+
+/// With other names of its entries nothing can be read from it before the application's record is there again.
+#[test]
+fn a_secret_that_cannot_be_rewritten_yet_is_still_good_for_workloads() {
+    let asked = outdated_without_provider();
+    let mut got = asked.clone();
+    obtained(&mut got, "token-2");
+    for mut observed in [asked, got] {
+        observed.absorb(Evidence::SecretUnreadable);
+        let planned = plan(&observed, &POLICY, now());
+        assert!(planned.step.is_none(), "{:?}", planned.step);
+        ready(&planned, "True");
+        assert_eq!(planned.status.token.unwrap().fingerprint, "sha256:token-1");
+        assert!(planned.wake.is_some());
+    }
+}
+
 #[test]
 fn a_refresh_goes_on_when_the_application_cannot_be_read() {
     for kind in [
