@@ -244,15 +244,18 @@ pub fn view(
         (true, false, _) | (false, _, true) => SecretContent::Outdated,
         (false, _, false) => SecretContent::Edited,
     };
-    let token = live
-        .annotations()
-        .get(TOKEN_ANNOTATION)
-        .and_then(|json| serde_json::from_str(json).ok());
     SecretView::Ours {
         published,
         content,
-        token,
+        token: annotated_token(live).map(Box::new),
     }
+}
+
+/// What a Secret itself says of the access token in it.
+#[must_use]
+pub fn annotated_token(live: &Secret) -> Option<TokenStatus> {
+    let json = live.annotations().get(TOKEN_ANNOTATION)?;
+    serde_json::from_str(json).ok()
 }
 
 /// Whether the watch shows the very Secret that is recorded, in the form that is wanted: then it need not be read.

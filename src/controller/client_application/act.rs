@@ -23,7 +23,7 @@ use crate::controller::token::findings::Trouble;
 use crate::controller::token::held::Held;
 use crate::controller::token::need::{self, Why};
 use crate::controller::token::promise;
-use crate::controller::token::service::{Ask, Obtained};
+use crate::controller::token::service::Ask;
 use crate::credential::secret_content::application::ApplicationCredentials;
 use crate::credential::secret_content::{self, Layout, Member, Vocabulary};
 use crate::identity::oauth2::{ClientAuthentication, ClientCredentials};
@@ -169,42 +169,24 @@ impl ClientApplications {
     /// Writes the Secret from what it holds, with the token that was obtained, or without one that nobody wants.
     async fn rewrite_secret(&self, pass: &Pass) -> Outcome {
         let held = self.held(pass).await?;
-        let SecretView::Ours { published, .. } = &pass.observed.secret else {
-            return Ok(Ok(Evidence::SecretUnreadable));
-        };
-        let text = |member| held.text(member);
-        let (Some(client_id), Some(api_key), Some(application_id), Some(organization_id)) = (
-            text(Member::ClientId),
-            held.value(Member::ApiKey),
-            text(Member::ApplicationId),
-            text(Member::OrganizationId),
-        ) else {
-            return Ok(Ok(Evidence::SecretUnreadable));
-        };
-        let credentials = ApplicationCredentials {
-            client_id,
-            api_key,
-            application_id,
-            organization_id,
-            api_url: published.api_url.clone(),
-        };
-        // Somebody may have edited it since it was looked at.
-        if secret_content::application_digest(&pass.owner.uid, &credentials.content()).as_ref()
-            != Some(&published.application_digest)
-        {
-            return Ok(Ok(Evidence::SecretUnreadable));
+        match held_credentials(pass, &held) {
+            Some(credentials) => self.publish(pass, &credentials, &held).await,
+            None => Ok(Ok(Evidence::SecretUnreadable)),
         }
-        self.publish(pass, &credentials, &held).await
     }
 
     async fn publish(&self, pass: &Pass, credentials: &ApplicationCredentials, held: &Held) -> Outcome {
         let observed = &pass.observed;
         let template = &observed.spec.secret;
-        let token = token_to_write(observed, held);
+        let now = Timestamp::now();
+        let (annotated, recognise) = (held.annotated(), |recorded: &TokenStatus| held.token(recorded));
+        let token = token::to_write(observed, annotated, recognise, now);
         let mut content = credentials.content();
         let mut secrets = vec![&credentials.api_key];
         if let Some(token) = &token {
-            content = token.add_to(content, held.previous(token, observed.secret.token(), template));
+            let standing =
+                token::standing(observed, annotated, recognise, now).map(|standing| standing.status);
+            content = token.add_to(content, held.previous(token, standing.as_ref(), template));
             secrets.push(&token.access_token);
         }
         let status = token.as_ref().map(|token| &token.status);
@@ -242,18 +224,25 @@ impl ClientApplications {
         Ok(Ok(evidence))
     }
 
-    /// What the Secret holds now, where it is ours.
+    /// What the Secret holds now, where it is ours. Before it is written under another name, the Secret of the earlier
+    /// name holds the token.
     async fn held(&self, pass: &Pass) -> Result<Held, ReconcileError> {
-        let template = &pass.observed.spec.secret;
+        let observed = &pass.observed;
+        let template = &observed.spec.secret;
+        let name = match (&observed.secret, &observed.status.secret) {
+            (SecretView::Absent, Some(earlier)) => &earlier.name,
+            _ => &template.name,
+        };
         let layout = Layout::of(template, Vocabulary::Didit);
-        Held::read(&self.secrets(pass), &template.name, &pass.owner, layout).await
+        Held::read(&self.secrets(pass), name, &pass.owner, layout).await
     }
 
     async fn obtain_token(&self, pass: &Pass, why: Why) -> Result<Evidence, ReconcileError> {
         let observed = &pass.observed;
         let api_key = match &observed.learned.application {
             Some(application) => Some(application.api_key.clone()),
-            None => self.held(pass).await?.value(Member::ApiKey),
+            // A token that cannot be written beside them is not asked for.
+            None => held_credentials(pass, &self.held(pass).await?).map(|credentials| credentials.api_key),
         };
         let (Some(settings), Some(tokens), Some(client_id), Some(api_key)) = (
             &observed.spec.access_token,
@@ -319,13 +308,21 @@ impl ClientApplications {
     }
 }
 
-/// The token that the Secret is to hold: the one that was obtained, else the one that it holds.
-fn token_to_write(observed: &Observed, held: &Held) -> Option<Obtained> {
-    observed.spec.access_token.as_ref()?;
-    match &observed.learned.token.obtained {
-        Some(obtained) => Some(obtained.clone()),
-        None => held.token(observed.secret.token()?),
-    }
+/// The credentials that the Secret holds, where they are those that were written.
+fn held_credentials(pass: &Pass, held: &Held) -> Option<ApplicationCredentials> {
+    let SecretView::Ours { published, .. } = &pass.observed.secret else {
+        return None;
+    };
+    let credentials = ApplicationCredentials {
+        client_id: held.text(Member::ClientId)?,
+        api_key: held.value(Member::ApiKey)?,
+        application_id: held.text(Member::ApplicationId)?,
+        organization_id: held.text(Member::OrganizationId)?,
+        api_url: published.api_url.clone(),
+    };
+    // Somebody may have edited it since it was looked at.
+    let digest = secret_content::application_digest(&pass.owner.uid, &credentials.content())?;
+    (digest == published.application_digest).then_some(credentials)
 }
 
 fn not_connected() -> CallError {

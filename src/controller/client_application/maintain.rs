@@ -68,7 +68,11 @@ pub(super) fn maintain(
         return Next::Do(step);
     }
     match &observed.status.secret {
-        Some(earlier) if earlier.name != observed.spec.secret.name && !observed.learned.retired => {
+        Some(earlier)
+            if earlier.name != observed.spec.secret.name
+                && !observed.learned.retired
+                && token::left_behind(observed, now).is_none() =>
+        {
             Next::Do(Step::RetireSecret(earlier.name.clone()))
         }
         _ => match observed.strays.first() {
@@ -78,9 +82,9 @@ pub(super) fn maintain(
     }
 }
 
-/// What there is to do about the access token, where the Secret holds the credentials of its client.
+/// What there is to do about the access token, where the Secret holds the credentials of its client, in whatever form.
 pub(super) fn token_step(observed: &Observed, policy: &Policy, now: Timestamp) -> Option<Step> {
-    if !observed.secret.is_current() {
+    if !observed.secret.is_valid() || observed.learned.token.unreadable {
         return None;
     }
     if observed.learned.token.obtained.is_some() || token::is_unwanted(observed) {

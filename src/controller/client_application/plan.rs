@@ -232,7 +232,7 @@ fn with_conditions(
         conditions: conditions::merge(&status.conditions, &found, generation, now),
         observed_generation: generation,
         deletion_policy: Some(DeletionPolicy::Retain),
-        token: token::status(observed, policy),
+        token: token::status(observed, policy, now),
         fulfilled_requests: token::fulfilled(observed),
         ..status
     }

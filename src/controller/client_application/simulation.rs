@@ -9,13 +9,13 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::desired;
 use super::plan::{Policy, plan};
 use super::state::TokenView;
 use super::state::{
     Evidence, Failure, Learned, Observed, ProviderView, Resource, Search, SecretContent, SecretView, Step,
     UsableProvider,
 };
+use super::{desired, token};
 use crate::api::client_application::{ClientApplicationSpec, ClientApplicationStatus, PublishedSecret};
 use crate::api::conditions;
 use crate::api::token::{TokenSettings, TokenStatus};
@@ -148,6 +148,8 @@ struct World {
     tried: BTreeSet<String>,
     /// Key and form of the Secret.
     secret: Option<(String, String)>,
+    /// Somebody has changed an entry of it.
+    edited: bool,
     /// The access token in it.
     token: Option<TokenStatus>,
     /// Access tokens that were given out.
@@ -184,6 +186,7 @@ impl World {
             late: Vec::new(),
             tried: BTreeSet::new(),
             secret: None,
+            edited: false,
             token: None,
             issued: 0,
             token_pause: None,
@@ -214,7 +217,9 @@ impl World {
             .as_ref()
             .map_or(SecretView::Absent, |(_, form)| SecretView::Ours {
                 published: self.published(form),
-                content: if *form == owned_secret::form(&self.spec.secret) {
+                content: if self.edited {
+                    SecretContent::Edited
+                } else if *form == owned_secret::form(&self.spec.secret) {
                     SecretContent::Current
                 } else {
                     SecretContent::Outdated
@@ -303,10 +308,15 @@ impl World {
                 return Ended::Pass { wake: planned.wake };
             };
             let kind = step.kind();
-            let obtained = observed.learned.token.obtained.clone();
+            let to_write = token::to_write(
+                &observed,
+                self.token.as_ref(),
+                |recorded| self.recognised(recorded),
+                self.now,
+            );
             let turn = script.next().unwrap_or(Turn::SMOOTH);
             let had_token = self.has_token();
-            let attempted = self.attempt(step, planned.status, obtained, turn);
+            let attempted = self.attempt(step, planned.status, to_write, turn);
             assert!(
                 !had_token || self.token.is_some() || self.spec.access_token.is_none(),
                 "{kind:?} takes the token from workloads"
@@ -330,7 +340,7 @@ impl World {
         &mut self,
         step: Step,
         status: ClientApplicationStatus,
-        obtained: Option<Obtained>,
+        to_write: Option<Obtained>,
         Turn { fault, took }: Turn,
     ) -> Result<Option<Evidence>, CallError> {
         if matches!(step, Step::ObtainToken(_)) {
@@ -355,13 +365,13 @@ impl World {
         match fault {
             Fault::KilledBefore => return Ok(None),
             Fault::KilledAfter => {
-                self.take_effect(step, status, obtained);
+                self.take_effect(step, status, to_write);
                 return Ok(None);
             }
             Fault::KilledInBetween(delay) => {
                 self.pass_time(took);
                 let settled = self.now + SignedDuration::try_from(self.unsettled()).unwrap();
-                self.take_effect_later(step, status, obtained, delay, settled);
+                self.take_effect_later(step, status, to_write, delay, settled);
                 return Ok(None);
             }
             _ if !calls_provider => {}
@@ -381,12 +391,12 @@ impl World {
             }
             Fault::LostAfter(delay) => {
                 self.pass_time(took);
-                self.take_effect_later(step, status, obtained, delay, Timestamp::MAX);
+                self.take_effect_later(step, status, to_write, delay, Timestamp::MAX);
                 return Err(error(ErrorKind::Unknown));
             }
             Fault::None => {}
         }
-        let evidence = self.take_effect(step, status, obtained);
+        let evidence = self.take_effect(step, status, to_write);
         self.pass_time(took);
         Ok(Some(evidence))
     }
@@ -418,7 +428,7 @@ impl World {
         &mut self,
         step: Step,
         status: ClientApplicationStatus,
-        obtained: Option<Obtained>,
+        to_write: Option<Obtained>,
         delay: u8,
         latest: Timestamp,
     ) {
@@ -428,7 +438,7 @@ impl World {
                 self.late.push((at.min(latest), metadata));
                 self.pass_time(Duration::ZERO);
             }
-            step => drop(self.take_effect(step, status, obtained)),
+            step => drop(self.take_effect(step, status, to_write)),
         }
     }
 
@@ -494,10 +504,19 @@ impl World {
             .is_some_and(|token| token.expires_at.0 > self.now)
     }
 
-    /// The Secret gets the token that was obtained, or else keeps its own where one is wanted.
-    fn write_token(&mut self, obtained: Option<Obtained>) -> Option<Box<TokenStatus>> {
-        let token = obtained.map(|obtained| obtained.status).or(self.token.take());
-        self.token = token.filter(|_| self.spec.access_token.is_some());
+    /// The bytes in the Secret that a record is about.
+    fn recognised(&self, recorded: &TokenStatus) -> Option<Obtained> {
+        let held = self.token.as_ref()?;
+        (held.fingerprint == recorded.fingerprint).then(|| Obtained {
+            access_token: held.fingerprint.clone().into(),
+            status: recorded.clone(),
+        })
+    }
+
+    /// The Secret gets this token or none.
+    fn write_token(&mut self, to_write: Option<Obtained>) -> Option<Box<TokenStatus>> {
+        self.edited = false;
+        self.token = to_write.map(|token| token.status);
         self.token.clone().map(Box::new)
     }
 
@@ -505,7 +524,7 @@ impl World {
         &mut self,
         step: Step,
         status: ClientApplicationStatus,
-        obtained: Option<Obtained>,
+        to_write: Option<Obtained>,
     ) -> Evidence {
         match step {
             Step::AddFinalizer => {
@@ -548,7 +567,7 @@ impl World {
                 self.secret = Some((application.api_key.expose_secret().to_owned(), form.clone()));
                 Evidence::SecretWritten {
                     published: self.published(&form),
-                    token: self.write_token(obtained),
+                    token: self.write_token(to_write),
                 }
             }
             Step::RewriteSecret => {
@@ -556,7 +575,7 @@ impl World {
                 let form = owned_secret::form(&self.spec.secret);
                 Evidence::SecretWritten {
                     published: self.published(&form),
-                    token: self.write_token(obtained),
+                    token: self.write_token(to_write),
                 }
             }
             Step::ObtainToken(_) => panic!("that is another matter"),
@@ -831,6 +850,29 @@ proptest! {
             prop_assert!(world.issued > before);
         }
         prop_assert_eq!(world.created, 1);
+    }
+
+    /// A token whose bytes stand in the Secret and are good is never blanked by a write: each step of a pass looks after
+    /// that.
+    #[test]
+    fn whatever_else_is_edited_in_the_secret_a_good_token_stays_in_it(
+        first in prop::collection::vec(turns(), 0..10),
+        happenings in prop::collection::vec((any::<bool>(), happenings(), prop::array::uniform4(turns())), 1..20),
+    ) {
+        let mut world = World::new();
+        world.spec.access_token = Some(TokenSettings::default());
+        world.settle(&mut first.into_iter());
+        for (edited, happening, script) in happenings {
+            world.edited |= edited;
+            world.happens(happening);
+            if let Ended::Pass { wake: Some(wake) } = world.run(&mut script.into_iter()) {
+                world.pause(wake.min(Duration::from_secs(60)), Turn::SMOOTH);
+            }
+        }
+        world.spec.suspend = None;
+        world.happens(Happening::Provider(ProviderView::Ready(usable_provider())));
+        world.settle(&mut std::iter::empty());
+        prop_assert!(world.has_token() && !world.edited);
     }
 
     /// The account may be locked out for a day: the application's own credentials are good all the same.

@@ -173,6 +173,8 @@ pub struct LearnedOfToken {
     pub published: bool,
     /// Why none was got.
     pub trouble: Option<Trouble>,
+    /// The Secret is of an earlier form, in which the credentials beside the token cannot be found.
+    pub unreadable: bool,
 }
 
 /// The outcome of looking for an application that carries this resource's mark.
@@ -375,6 +377,10 @@ impl Observed {
                 };
                 self.learned.published = true;
                 self.learned.token.published |= self.learned.token.obtained.take().is_some();
+            }
+            // What workloads read from it is good all the same.
+            Evidence::SecretUnreadable if self.secret.is_valid() && !self.secret.is_current() => {
+                self.learned.token.unreadable = true;
             }
             Evidence::SecretUnreadable => self.secret.spoil(),
             Evidence::TokenObtained(obtained) => self.learned.token.obtained = Some(*obtained),

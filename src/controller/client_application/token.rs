@@ -13,6 +13,7 @@ use crate::controller::token::findings::{Trouble, as_requested, fresh, lifetime,
 use crate::controller::token::need::{self, Need, Wanted, Why};
 use crate::controller::token::pauses::Pause;
 use crate::controller::token::promise;
+use crate::controller::token::service::Obtained;
 
 /// What is asked of the token, where one is wanted.
 pub(super) fn settings(observed: &Observed) -> Option<&TokenSettings> {
@@ -25,10 +26,57 @@ pub(super) fn published(observed: &Observed) -> Option<&TokenStatus> {
     observed.secret.token()
 }
 
+/// The token that the Secret is to hold: the one that was obtained, else the one whose bytes stand in it. `annotated` is
+/// what the Secret says of its token, and `recognise` finds the bytes that a record is about: whatever somebody did to the
+/// Secret, such a token is as good as it was.
+pub(super) fn to_write(
+    observed: &Observed,
+    annotated: Option<&TokenStatus>,
+    recognise: impl Fn(&TokenStatus) -> Option<Obtained>,
+    now: Timestamp,
+) -> Option<Obtained> {
+    settings(observed)?;
+    match &observed.learned.token.obtained {
+        Some(obtained) => Some(obtained.clone()),
+        None => standing(observed, annotated, recognise, now),
+    }
+}
+
+/// The token whose bytes stand in the Secret, where they are good.
+pub(super) fn standing(
+    observed: &Observed,
+    annotated: Option<&TokenStatus>,
+    recognise: impl Fn(&TokenStatus) -> Option<Obtained>,
+    now: Timestamp,
+) -> Option<Obtained> {
+    let unexpired = [observed.status.token.as_ref(), annotated]
+        .into_iter()
+        .flatten()
+        .filter(|token| token.expires_at.0 > now);
+    observed
+        .secret
+        .token()
+        .into_iter()
+        .chain(unexpired)
+        .find_map(recognise)
+}
+
+/// The token that only the Secret of an earlier name holds. Workloads may read that one still, so that it stays while
+/// its token is good.
+pub(super) fn left_behind(observed: &Observed, now: Timestamp) -> Option<&TokenStatus> {
+    settings(observed)?;
+    let earlier = observed.status.secret.as_ref()?;
+    let is_left = earlier.name != observed.spec.secret.name
+        && !observed.learned.retired
+        && published(observed).is_none();
+    let token = observed.status.token.as_ref()?;
+    (is_left && token.expires_at.0 > now).then_some(token)
+}
+
 /// What is recorded of the token that workloads read now.
-pub(super) fn status(observed: &Observed, policy: &Policy) -> Option<TokenStatus> {
+pub(super) fn status(observed: &Observed, policy: &Policy, now: Timestamp) -> Option<TokenStatus> {
     let settings = settings(observed)?;
-    let token = published(observed)?;
+    let token = published(observed).or_else(|| left_behind(observed, now))?;
     let refresh = need::refresh_of(token, promise(settings, &policy.token), &observed.resource.uid);
     Some(TokenStatus {
         refresh_at: Time(refresh.at),
@@ -70,6 +118,7 @@ pub(super) fn wake(observed: &Observed, policy: &Policy, now: Timestamp) -> Opti
         _ => None,
     };
     let expiry = published(observed)
+        .or_else(|| left_behind(observed, now))
         .map(|token| token.expires_at.0)
         .filter(|at| *at > now);
     [pause, refresh, expiry]

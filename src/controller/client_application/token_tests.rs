@@ -9,6 +9,7 @@ use serde_json::json;
 use super::plan::{Plan, plan};
 use super::state::{Evidence, Learned, Observed, ProviderView, SecretContent, SecretView, Step};
 use super::tests::{POLICY, failing, new_resource, now, ours, ready, record, says, with_accepted_key};
+use super::token::to_write;
 use crate::api::conditions;
 use crate::api::token::{TokenSettings, TokenStatus};
 use crate::controller::token::findings::Trouble;
@@ -226,6 +227,52 @@ fn a_refresh_goes_on_while_the_accounts_login_is_braked() {
     assert!(step(&no_tokens).is_none());
 }
 
+/// A spec that wants the Secret in another form, while the provider is down.
+fn outdated_without_provider() -> Observed {
+    let mut observed = with_token(3400);
+    let token = observed.status.token.clone().map(Box::new);
+    let SecretView::Ours { published, .. } = observed.secret else {
+        panic!("not ours")
+    };
+    observed.secret = SecretView::Ours {
+        published,
+        content: SecretContent::Outdated,
+        token,
+    };
+    observed.provider = ProviderView::NotReady {
+        reason: "Unavailable".into(),
+        message: "away".into(),
+    };
+    observed
+}
+
+#[test]
+fn a_refresh_goes_on_in_a_secret_of_an_earlier_form() {
+    let mut observed = outdated_without_provider();
+    obtains(&observed, Why::Due);
+    obtained(&mut observed, "token-2");
+    assert!(matches!(step(&observed), Some(Step::RewriteSecret)));
+    written(&mut observed, None);
+    let planned = says(&observed, "TokenFresh", "True", "Fresh", "");
+    ready(&planned, "True");
+}
+
+/// With other names of its entries nothing can be read from it before the application's record is there again.
+#[test]
+fn a_secret_that_cannot_be_rewritten_yet_is_still_good_for_workloads() {
+    let asked = outdated_without_provider();
+    let mut got = asked.clone();
+    obtained(&mut got, "token-2");
+    for mut observed in [asked, got] {
+        observed.absorb(Evidence::SecretUnreadable);
+        let planned = plan(&observed, &POLICY, now());
+        assert!(planned.step.is_none(), "{:?}", planned.step);
+        ready(&planned, "True");
+        assert_eq!(planned.status.token.unwrap().fingerprint, "sha256:token-1");
+        assert!(planned.wake.is_some());
+    }
+}
+
 #[test]
 fn a_refresh_goes_on_when_the_application_cannot_be_read() {
     for kind in [
@@ -290,6 +337,60 @@ fn a_new_key_is_written_beside_the_token_that_there_is() {
     let mut due = with_token(3400);
     due.learned.application = Some(application);
     obtains(&due, Why::Due);
+}
+
+#[test]
+fn a_good_token_stays_whatever_else_somebody_did_to_the_secret() {
+    let good = token(&TokenSettings::default(), "token-1", 60);
+    let expired = token(&TokenSettings::default(), "token-1", 3700);
+    let other = token(&TokenSettings::default(), "token-2", 60);
+    for (recorded, annotated, stays) in [
+        (Some(&good), None, true),
+        (None, Some(&good), true),
+        (Some(&other), Some(&good), true),
+        (Some(&other), Some(&other), false),
+        (Some(&expired), Some(&expired), false),
+        (None, None, false),
+    ] {
+        for secret in [SecretView::Absent, ours(SecretContent::Edited)] {
+            let mut observed = with_token(60);
+            observed.secret = secret;
+            observed.status.token = recorded.cloned();
+            let standing = |record: &TokenStatus| {
+                (record.fingerprint == "sha256:token-1").then(|| Obtained {
+                    access_token: "token-1".to_owned().into(),
+                    status: record.clone(),
+                })
+            };
+            let kept = to_write(&observed, annotated, standing, now());
+            assert_eq!(kept.is_some(), stays, "{recorded:?} {annotated:?}");
+            observed.spec.access_token = None;
+            assert!(to_write(&observed, annotated, standing, now()).is_none());
+        }
+    }
+}
+
+#[test]
+fn the_secret_of_the_earlier_name_stays_while_only_it_holds_a_good_token() {
+    let mut observed = with_token(60);
+    let refused = Trouble::passing("Unavailable", "away".into());
+    observed.learned.application = Some(record(Some(&observed.resource.mark().to_string())));
+    observed.learned.updated = true;
+    observed.learned.verdict = Some(Ok(KeyVerdict::Accepted));
+    observed.learned.token.trouble = Some(refused);
+    observed.status.secret.as_mut().unwrap().name = "earlier".into();
+    written(&mut observed, None);
+    let planned = plan(&observed, &POLICY, now());
+    assert!(planned.step.is_none(), "{:?}", planned.step);
+    assert_eq!(planned.status.token.unwrap().fingerprint, "sha256:token-1");
+    assert_eq!(planned.status.secret.unwrap().name, "earlier");
+    assert!(planned.wake.unwrap() <= Duration::from_secs(3541));
+
+    let expired = now() + SignedDuration::from_secs(3540);
+    assert!(matches!(step_at(&observed, expired), Some(Step::RetireSecret(_))));
+    let kept = observed.status.token.clone();
+    written(&mut observed, kept);
+    assert!(matches!(step(&observed), Some(Step::RetireSecret(_))));
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::credential::secret_content::{Content, Layout, Member, read_back, reco
 /// The content of a Secret of ours as it stands; nothing where there is none.
 pub struct Held {
     data: BTreeMap<String, ByteString>,
+    annotated: Option<TokenStatus>,
     layout: Layout,
     owner_uid: String,
 }
@@ -38,10 +39,17 @@ impl Held {
             .map_err(ReconcileError::kube("reading the Secret"))?
             .filter(|live| owned_secret::is_ours(live, owner));
         Ok(Self {
+            annotated: live.as_ref().and_then(owned_secret::annotated_token),
             data: live.and_then(|live| live.data).unwrap_or_default(),
             layout,
             owner_uid: owner.uid.clone(),
         })
+    }
+
+    /// What the Secret itself says of its token. Somebody may have changed either since.
+    #[must_use]
+    pub fn annotated(&self) -> Option<&TokenStatus> {
+        self.annotated.as_ref()
     }
 
     /// One value of it.
@@ -155,6 +163,7 @@ mod tests {
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())))
                 .collect(),
+            annotated: None,
             layout: Layout::of(template, Vocabulary::OAuth2),
             owner_uid: "uid-1".into(),
         }
