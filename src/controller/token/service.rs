@@ -82,7 +82,7 @@ pub struct Got {
     pub obtained: Obtained,
     /// A refresh token to keep.
     pub refresh_token: Option<SecretString>,
-    /// Whether the server was asked; otherwise somebody else's answer served.
+    /// Whether it is a new token, handed out for the first time; otherwise a kept one served.
     pub asked: bool,
 }
 
@@ -109,7 +109,10 @@ struct Slot {
 
 #[derive(Default)]
 struct State {
+    /// The last one that may be published.
     kept: Option<Token>,
+    /// A newer one of which nobody could tell yet whether it is good.
+    unproven: Option<Token>,
     /// What came of the last request, if it was refused.
     refusal: Option<Trouble>,
 }
@@ -118,6 +121,8 @@ struct State {
 struct Token {
     obtained: Obtained,
     passed: Vec<TokenVerification>,
+    /// What came with it, until it is handed out.
+    refresh_token: Option<SecretString>,
 }
 
 impl Token {
@@ -131,6 +136,25 @@ impl Token {
             self.passed.push(verification.clone());
         }
         Ok(())
+    }
+}
+
+impl State {
+    /// Gives a new token to the resource, and keeps it, unless it is refused.
+    async fn hand_out(&mut self, mut token: Token, ask: &Ask<'_>) -> Result<Got, Unproven> {
+        if let Err(unproven) = token.prove(ask).await {
+            if matches!(unproven, Unproven::Unknown(_)) {
+                self.unproven = Some(token);
+            }
+            return Err(unproven);
+        }
+        let got = Got {
+            obtained: token.obtained.seen_by(ask),
+            refresh_token: token.refresh_token.take(),
+            asked: true,
+        };
+        self.kept = Some(token);
+        Ok(got)
     }
 }
 
@@ -171,6 +195,15 @@ impl TokenService {
                 Err(Unproven::Refused(_)) => {}
             }
         }
+        // Another token would find nobody either who can tell.
+        let unproven = state.unproven.take();
+        if let Some(token) = unproven.filter(|token| serves(&token.obtained, ask, Timestamp::now())) {
+            match state.hand_out(token, ask).await {
+                Ok(got) => return Ok(got),
+                Err(Unproven::Unknown(trouble)) => return Err(trouble),
+                Err(Unproven::Refused(_)) => {}
+            }
+        }
         // Who has waited meanwhile would be refused likewise, and too many refusals lock a client out.
         if let Some(refusal) = state
             .refusal
@@ -183,19 +216,13 @@ impl TokenService {
         let (answer, used) = request(ask)
             .await
             .inspect_err(|trouble| slot.refused(&mut state, trouble))?;
-        let obtained = examined(&answer, ask)?;
-        let mut token = Token {
-            obtained: obtained.clone(),
+        let token = Token {
+            obtained: examined(&answer, ask)?,
             passed: Vec::new(),
-        };
-        token.prove(ask).await?;
-        state.kept = Some(token);
-        Ok(Got {
-            obtained,
             // One that was used and not replaced stays good (RFC 6749 section 6).
             refresh_token: answer.refresh_token.or(used),
-            asked: true,
-        })
+        };
+        Ok(state.hand_out(token, ask).await?)
     }
 
     fn slot(&self, key: &str) -> Arc<Slot> {
@@ -219,11 +246,8 @@ fn is_of_use(slot: &Arc<Slot>, now: Timestamp) -> bool {
     match slot.state.try_lock() {
         Err(_) => true,
         Ok(state) => {
-            Arc::strong_count(slot) > 1
-                || state
-                    .kept
-                    .as_ref()
-                    .is_some_and(|kept| kept.obtained.status.expires_at.0 > now)
+            let mut tokens = state.kept.iter().chain(&state.unproven);
+            Arc::strong_count(slot) > 1 || tokens.any(|token| token.obtained.status.expires_at.0 > now)
         }
     }
 }

@@ -480,24 +480,27 @@ async fn a_token_that_is_refused_or_cannot_be_tried_is_not_published() {
         },
         None,
     ));
-    for (verdict, reason, passes, sentence) in [
+    for (verdict, reason, passes, sentence, next) in [
         (
             inactive,
             "TokenRefused",
             false,
             "so it is not published: active is false",
+            "token-2",
         ),
         (
             unknown,
             "VerificationFailed",
             true,
             "could not be tried, so it is not published",
+            "token-1",
         ),
         (
             not_offered,
             "VerificationFailed",
             false,
             "could not be tried, so it is not published",
+            "token-1",
         ),
     ] {
         let server = FakeServer::says_of_tokens(verdict);
@@ -515,10 +518,55 @@ async fn a_token_that_is_refused_or_cannot_be_tried_is_not_published() {
         );
         assert!(trouble.message.contains(sentence), "{}", trouble.message);
 
-        // What was not accepted is not kept either.
+        // What was refused is not kept either; what could not be tried is tried again.
         *server.verdict.lock().unwrap() = Ok(Introspection::Active);
         let got = service.obtain(&ask(&server, &settings, "uid-1")).await.unwrap();
-        assert_eq!(token_of(&got), "token-2");
+        assert!(got.asked);
+        assert_eq!(token_of(&got), next);
+    }
+}
+
+#[tokio::test]
+async fn while_nobody_can_tell_no_further_token_is_issued_and_nothing_of_the_first_is_lost() {
+    let server = FakeServer::answers([Ok(with_refresh_token("token-1", "next"))]);
+    *server.verdict.lock().unwrap() = Err(error(ErrorKind::Unavailable, None));
+    let settings = verification(Some(VerificationMethod::Introspection), None);
+    let service = TokenService::default();
+    let ask = ask(&server, &settings, "uid-1");
+    for _ in 0..3 {
+        assert_eq!(
+            service.obtain(&ask).await.unwrap_err().reason,
+            "VerificationFailed"
+        );
+    }
+    *server.verdict.lock().unwrap() = Ok(Introspection::Active);
+    let got = service.obtain(&ask).await.unwrap();
+    assert_eq!(token_of(&got), "token-1");
+    assert_eq!(got.refresh_token.unwrap().expose_secret(), "next");
+    assert_eq!(server.requests().len(), 1);
+    // A refresh on demand is no matter of a token from before.
+    *server.verdict.lock().unwrap() = Err(error(ErrorKind::Unavailable, None));
+    let on_demand = Ask {
+        why: Why::RefreshRequested,
+        ..ask
+    };
+    service.obtain(&on_demand).await.unwrap_err();
+    *server.verdict.lock().unwrap() = Ok(Introspection::Active);
+    assert_eq!(token_of(&service.obtain(&on_demand).await.unwrap()), "token-3");
+}
+
+#[tokio::test]
+async fn an_address_that_is_down_is_not_the_providers_trouble() {
+    let probe = verification(Some(VerificationMethod::Probe), Some("https://orders.example/me"));
+    let introspection = verification(Some(VerificationMethod::Introspection), None);
+    for (settings, concerns_provider) in [(probe, false), (introspection, true)] {
+        let server = FakeServer::says_of_tokens(Err(error(ErrorKind::Unavailable, None)));
+        let trouble = TokenService::default()
+            .obtain(&ask(&server, &settings, "uid-1"))
+            .await
+            .unwrap_err();
+        assert!(trouble.passes);
+        assert_eq!(trouble.concerns_provider, concerns_provider);
     }
 }
 

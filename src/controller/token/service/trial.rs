@@ -30,9 +30,10 @@ pub(super) async fn verify(
     verification: &TokenVerification,
     token: &SecretString,
 ) -> Result<(), Unproven> {
-    let answer = match way(ask, verification).await.map_err(Unproven::Unknown)? {
+    let way = way(ask, verification).await.map_err(Unproven::Unknown)?;
+    let answer = match &way {
         Way::Introspection => ask.api.introspect(token).await,
-        Way::Probe(url) => ask.api.probe(&url, token).await,
+        Way::Probe(url) => ask.api.probe(url, token).await,
     };
     match answer {
         Ok(Introspection::Active) => Ok(()),
@@ -49,6 +50,8 @@ pub(super) async fn verify(
             Err(Unproven::Unknown(Trouble {
                 reason: "VerificationFailed",
                 message,
+                // A probed address is no part of the provider.
+                concerns_provider: trouble.concerns_provider && matches!(way, Way::Introspection),
                 ..trouble
             }))
         }
