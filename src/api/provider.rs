@@ -74,6 +74,10 @@ pub const DIDIT_API_URL: &str = "https://verification.didit.me/v3";
         "has(self.didit) != has(self.oauth2)",
         "spec needs exactly one of didit and oauth2",
     ),
+    validation = rule(
+        "has(self.didit) == has(oldSelf.didit)",
+        "spec.didit and spec.oauth2 cannot take each other's place. Create another provider instead",
+    ),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityProviderSpec {
@@ -149,6 +153,10 @@ pub struct IdentityProviderSpec {
     validation = rule(
         "has(self.didit) != has(self.oauth2)",
         "spec needs exactly one of didit and oauth2",
+    ),
+    validation = rule(
+        "has(self.didit) == has(oldSelf.didit)",
+        "spec.didit and spec.oauth2 cannot take each other's place. Create another provider instead",
     ),
 )]
 #[serde(rename_all = "camelCase")]

@@ -84,6 +84,8 @@ pub struct Applications {
 pub struct Tokens {
     /// Tells what it was opened with: another version may have other clients.
     pub version: String,
+    /// Digest of which server that is and what it is always asked with: another one has other tokens.
+    pub server_digest: String,
     /// The authorization server.
     pub server: Arc<dyn TokenServer>,
     /// The provider's own account, where it has one.
@@ -117,7 +119,10 @@ impl Tokens {
         uid: &str,
     ) -> String {
         if self.shares(client) {
-            format!("{provider:?}/{}/{request_digest}", client.fingerprint)
+            format!(
+                "{provider:?}/{}/{}/{request_digest}",
+                self.server_digest, client.fingerprint
+            )
         } else {
             uid.to_owned()
         }

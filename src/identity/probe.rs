@@ -18,9 +18,11 @@ pub(super) async fn probe(
     token: &SecretString,
     allow_insecure: bool,
 ) -> Result<Introspection, TokenError> {
-    let url = Endpoint::exact("url", url.as_str(), allow_insecure).map_err(|error| CallError {
-        operation: OPERATION,
-        ..error
+    let url = Endpoint::exact("verification.probeUrl", url.as_str(), allow_insecure).map_err(|error| {
+        CallError {
+            operation: OPERATION,
+            ..error
+        }
     })?;
     let call = Call::new(OPERATION, Effect::Reads, Method::GET, url)
         .bearer(token)

@@ -37,6 +37,7 @@ const SECRET_TYPE: &str = "spec.secret.type cannot change while spec.secret.name
 const LABEL_VALUES: &str = "secret.labels may only have values that Kubernetes accepts for labels";
 
 const ONE_API: &str = "spec needs exactly one of didit and oauth2";
+const ANOTHER_API: &str = "spec.didit and spec.oauth2 cannot take each other's place";
 const ONE_CLIENT: &str = "client needs exactly one of clientApplicationRef, secretRef and providerAccount";
 const REMAINING: &str = "spec.minimumRemaining";
 const NO_REQUEST: &str =
@@ -111,6 +112,7 @@ pub(crate) fn all() -> Vec<Case> {
         changes(),
         providers(),
         authorization_servers(),
+        provider_changes(),
         budgets(),
         tokens(),
         token_clients(),
@@ -587,6 +589,43 @@ fn formats() -> Vec<Case> {
 
 fn oauth2(change: Value) -> Value {
     json!({"oauth2": merged(json!({"issuer": "https://login.example"}), change)})
+}
+
+fn provider_changes() -> Vec<Case> {
+    let case = |says, kind, earlier: Value, spec: Value, expected| Case {
+        says,
+        kind,
+        earlier: Some(earlier),
+        spec,
+        expected,
+    };
+    let both = |says, earlier: Value, spec: Value, refused: bool| {
+        [PROVIDER, CLUSTER_PROVIDER].map(|kind| {
+            let expected = if refused { ByRule(ANOTHER_API) } else { Accepted };
+            case(says, kind, earlier.clone(), spec.clone(), expected)
+        })
+    };
+    let elsewhere = oauth2(json!({"issuer": "https://staging.example"}));
+    let suspended = provider(json!({"suspend": true}));
+    [
+        both(
+            "an OAuth 2.0 server after Didit",
+            provider(json!({})),
+            oauth2(json!({})),
+            true,
+        ),
+        both(
+            "Didit after an OAuth 2.0 server",
+            oauth2(json!({})),
+            provider(json!({})),
+            true,
+        ),
+        both("another issuer", oauth2(json!({})), elsewhere, false),
+        both("the same Didit, suspended", provider(json!({})), suspended, false),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn authorization_servers() -> Vec<Case> {

@@ -6,12 +6,14 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::events::EventType;
 use kube::{Api, Resource};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::AccessTokens;
 use super::companion::Companion;
+use super::findings::not_revoked_yet;
 use super::observe::Pass;
 use super::plan::promise;
+use super::replaced;
 use super::state::{Evidence, Step};
 use crate::api::AccessToken;
 use crate::api::names::REVOKE_FINALIZER;
@@ -124,7 +126,7 @@ impl AccessTokens {
         };
         let observed = &pass.observed;
         let settings = &observed.spec.token;
-        let request_digest = need::request_digest(&client.client_id, settings);
+        let request_digest = need::request_digest_at(&tokens.server_digest, &client.client_id, settings);
         let shared = tokens.shares(&client);
         let companion = Companion::new(self.secrets(pass), &pass.owner);
         if why == Why::RevocationRequested && self.is_replaced(pass, &companion).await? {
@@ -180,10 +182,8 @@ impl AccessTokens {
     async fn is_replaced(&self, pass: &Pass, companion: &Companion<'_>) -> Result<bool, ReconcileError> {
         let to_revoke = companion.for_revocation().await?;
         let held = self.held(pass).await?.value(Member::AccessToken);
-        Ok(held.is_some_and(|held| {
-            let is_held = |token: &SecretString| token.expose_secret() == held.expose_secret();
-            !to_revoke.is_empty() && !to_revoke.iter().any(is_held)
-        }))
+        let fulfilled = pass.observed.status.fulfilled_requests.as_ref();
+        Ok(replaced::is_replaced(fulfilled, &to_revoke, held.as_ref()))
     }
 
     async fn write_secret(&self, pass: &Pass) -> Result<Evidence, ReconcileError> {
@@ -252,13 +252,20 @@ impl AccessTokens {
     async fn revoke_replaced(&self, pass: &Pass) -> Result<Evidence, ReconcileError> {
         let companion = Companion::new(self.secrets(pass), &pass.owner);
         let tokens = access(companion.for_revocation().await?);
-        let outcome = self.revoke(pass, &tokens).await?;
+        let outcome = match replaced::lost(
+            tokens.len(),
+            pass.observed.status.token.as_ref(),
+            Timestamp::now(),
+        ) {
+            Some(lost) => Err(lost),
+            None => self.revoke(pass, &tokens).await?,
+        };
         match outcome {
             Ok(()) => {
                 companion.revoked().await?;
                 Ok(Evidence::Revoked(Ok(())))
             }
-            Err(trouble) if trouble.passes => Ok(Evidence::Failed(trouble)),
+            Err(trouble) if trouble.passes => Ok(Evidence::Failed(not_revoked_yet(trouble))),
             Err(trouble) => {
                 self.tell_not_revoked(pass, &trouble).await;
                 companion.revoked().await?;

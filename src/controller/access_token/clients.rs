@@ -10,21 +10,39 @@ use crate::controller::index::Place;
 /// they are found anew.
 #[derive(Debug, Default)]
 pub struct KnownClients {
-    clients: Mutex<HashMap<Place, (String, ClientView)>>,
+    clients: Mutex<HashMap<Place, Known>>,
+}
+
+#[derive(Debug)]
+enum Known {
+    /// It is being looked for.
+    Sought,
+    /// It was found for this version.
+    Found(String, ClientView),
 }
 
 impl KnownClients {
-    /// The client of a resource, if it was found for the same `version`.
+    /// The client of a resource, if it was found for the same `version`. If not, it has to be looked for and
+    /// [found](Self::found).
     #[must_use]
-    pub fn get(&self, place: &Place, version: &str) -> Option<ClientView> {
-        let clients = self.lock();
-        let (of, client) = clients.get(place)?;
-        (of == version && matches!(client, ClientView::Ready { .. })).then(|| client.clone())
+    pub fn get_or_seek(&self, place: &Place, version: &str) -> Option<ClientView> {
+        let mut clients = self.lock();
+        if let Some(Known::Found(of, client)) = clients.get(place)
+            && of == version
+        {
+            return Some(client.clone());
+        }
+        clients.insert(place.clone(), Known::Sought);
+        None
     }
 
-    /// Remembers what was found.
-    pub fn set(&self, place: Place, version: String, client: ClientView) {
-        self.lock().insert(place, (version, client));
+    /// Remembers a client that is ready, unless what it rests on has changed since it was looked for.
+    pub fn found(&self, place: &Place, version: String, client: &ClientView) {
+        if let Some(known) = self.lock().get_mut(place)
+            && matches!(client, ClientView::Ready { .. })
+        {
+            *known = Known::Found(version, client.clone());
+        }
     }
 
     /// Forgets a client: what it rests on has changed, or its resource is gone.
@@ -32,7 +50,40 @@ impl KnownClients {
         self.lock().remove(place);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Place, (String, ClientView)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Known>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        ("shop".to_owned(), "orders".to_owned())
+    }
+
+    fn ready(client_id: &str) -> ClientView {
+        ClientView::Ready {
+            client_id: client_id.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_client_is_known_for_the_version_it_was_looked_for_with() {
+        let clients = KnownClients::default();
+        assert_eq!(clients.get_or_seek(&place(), "1"), None);
+        clients.found(&place(), "1".to_owned(), &ready("one"));
+        assert_eq!(clients.get_or_seek(&place(), "1"), Some(ready("one")));
+        assert_eq!(clients.get_or_seek(&place(), "2"), None);
+    }
+
+    #[test]
+    fn a_client_that_was_read_before_a_change_is_not_remembered_after_it() {
+        let clients = KnownClients::default();
+        let _ = clients.get_or_seek(&place(), "1");
+        clients.forget(&place());
+        clients.found(&place(), "1".to_owned(), &ready("earlier"));
+        assert_eq!(clients.get_or_seek(&place(), "1"), None);
     }
 }

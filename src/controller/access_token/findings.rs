@@ -8,8 +8,9 @@ use crate::api::client_application::{PROVIDER_READY, SECRET_SYNCED, SUSPENDED};
 use crate::api::conditions::{self, Finding, READY, Truth};
 use crate::api::token::{TOKEN_FRESH, TokenStatus};
 use crate::controller::owned_secret::{SecretContent, SecretView};
-use crate::controller::token::findings::{as_requested, fresh, lifetime};
+use crate::controller::token::findings::{Trouble, as_requested, fresh, lifetime};
 use crate::controller::token::need::refresh_of;
+use crate::controller::token::pauses::Pause;
 use crate::credential::token::Promise;
 
 /// All conditions. `halted` is what is in the way.
@@ -36,6 +37,35 @@ pub(super) fn all(
         .chain(stages)
         .chain(said(SUSPENDED))
         .collect()
+}
+
+/// Reason of trouble with the revocation of a token that is replaced already.
+pub(super) const NOT_REVOKED_YET: &str = "NotRevokedYet";
+
+/// The same trouble, where it keeps a replaced token from being revoked: it says nothing against the published one.
+pub(super) fn not_revoked_yet(trouble: Trouble) -> Trouble {
+    Trouble {
+        reason: NOT_REVOKED_YET,
+        message: format!("the replaced token is not revoked yet: {}", trouble.message),
+        ..trouble
+    }
+}
+
+/// The finding about the token while trouble is waited out.
+pub(super) fn of_pause(observed: &Observed, promise: &Promise, pause: &Pause, now: Timestamp) -> Finding {
+    let Pause { trouble, until, .. } = pause;
+    if let Some(token) = observed.published()
+        && trouble.reason == NOT_REVOKED_YET
+        && token.expires_at.0 > now
+    {
+        let fresh = fresh(token, &refresh_of(token, *promise, &observed.resource.uid));
+        let message = format!(
+            "{}; {}. Trying again at {until:.0}",
+            fresh.message, trouble.message
+        );
+        return Finding { message, ..fresh };
+    }
+    trouble.finding(observed.published(), Some(*until), now)
 }
 
 /// What `spec.suspend` means while it is set.
@@ -95,12 +125,7 @@ fn token(observed: &Observed, promise: &Promise, halted: Option<&Finding>, now: 
                 )
             }
         }
-        (None, Some(_)) => Finding::new(
-            TOKEN_FRESH,
-            Truth::False,
-            "Waiting",
-            "no token has been issued yet",
-        ),
+        (None, Some(_)) => Finding::new(TOKEN_FRESH, Truth::False, "Waiting", "no token is published"),
         (None, None) => earlier(observed, TOKEN_FRESH),
     }
 }

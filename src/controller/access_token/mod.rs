@@ -7,6 +7,7 @@ mod ending;
 mod findings;
 mod observe;
 pub mod plan;
+mod replaced;
 mod report;
 pub mod state;
 
@@ -132,6 +133,6 @@ impl AccessTokens {
     fn remember_pause(&self, pass: &observe::Pass, pause: Option<Pause>) {
         let resource = &pass.observed.resource;
         let place = (resource.namespace.clone(), resource.name.clone());
-        self.pauses.set(place, pass.asked.clone(), pause);
+        self.pauses.set(&place, pass.asked.clone(), pause);
     }
 }

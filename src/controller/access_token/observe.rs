@@ -68,7 +68,7 @@ impl AccessTokens {
         };
         let pause = self
             .pauses
-            .get(&(resource.namespace.clone(), resource.name.clone()), &asked);
+            .begin(&(resource.namespace.clone(), resource.name.clone()), &asked);
         let observed = Observed {
             resource,
             spec,
@@ -120,6 +120,7 @@ impl AccessTokens {
                     ..
                 } = granted;
                 let usable = UsableProvider {
+                    server_digest: tokens.server_digest.clone(),
                     allowed_scopes: scopes,
                     allows_account_tokens: account_tokens,
                     has_account: tokens.account.is_some(),
@@ -187,7 +188,7 @@ impl AccessTokens {
             });
         };
         let version = format!("{}/{}", resource.generation, tokens.version);
-        if let Some(known) = self.clients.get(&place, &version) {
+        if let Some(known) = self.clients.get_or_seek(&place, &version) {
             return Ok(known);
         }
         let view = match self.load_client(object, tokens).await? {
@@ -196,7 +197,7 @@ impl AccessTokens {
             },
             Err(trouble) => ClientView::NotReady(trouble),
         };
-        self.clients.set(place, version, view.clone());
+        self.clients.found(&place, version, &view);
         Ok(view)
     }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use super::ending;
+use super::findings::{self, NOT_REVOKED_YET};
 use super::state::{ClientView, Observed, ProviderView, Step, UsableProvider};
-use super::{ending, findings};
 use crate::api::access_token::{AccessTokenStatus, CLIENT_READY};
 use crate::api::client_application::PROVIDER_READY;
 use crate::api::conditions::{self, Finding, Truth};
@@ -146,12 +147,18 @@ fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
     if observed.learned.obtained.is_some() {
         return Next::Do(Step::WriteSecret);
     }
-    token(observed, client_id, policy, now)
+    token(observed, provider, client_id, policy, now)
 }
 
 /// The token, and the Secret that holds it.
-fn token(observed: &Observed, client_id: &str, policy: &Policy, now: Timestamp) -> Next {
-    let digest = need::request_digest(client_id, &observed.spec.token);
+fn token(
+    observed: &Observed,
+    provider: &UsableProvider,
+    client_id: &str,
+    policy: &Policy,
+    now: Timestamp,
+) -> Next {
+    let digest = need::request_digest_at(&provider.server_digest, client_id, &observed.spec.token);
     let fulfilled = fulfilled(observed);
     let wanted = Wanted {
         uid: &observed.resource.uid,
@@ -160,8 +167,13 @@ fn token(observed: &Observed, client_id: &str, policy: &Policy, now: Timestamp) 
         requests: &observed.resource.requests,
         fulfilled: fulfilled.as_ref(),
     };
-    let unless_paused = |step| match observed.pause.as_ref().filter(|pause| pause.until > now) {
-        Some(pause) => Next::Halt(paused(observed, pause, now)),
+    let pause = observed.pause.as_ref().filter(|pause| pause.until > now);
+    let unless_paused = |step| match pause {
+        // A revocation that fails must not keep a token from being refreshed.
+        Some(pause) if pause.trouble.reason == NOT_REVOKED_YET && matches!(step, Step::Obtain { .. }) => {
+            Next::Do(step)
+        }
+        Some(pause) => Next::Halt(paused(observed, pause, policy, now)),
         None => Next::Do(step),
     };
     let revocation = revocation(observed, fulfilled.as_ref());
@@ -169,7 +181,6 @@ fn token(observed: &Observed, client_id: &str, policy: &Policy, now: Timestamp) 
         (Need::Yes(_), Some(step)) if observed.learned.published => Next::Do(step),
         // What was just published is not good for long: the next one is asked for at the next wake, not in a circle.
         (Need::Yes(_), None) if observed.learned.published => Next::Done(later(now, SHORTEST_PAUSE)),
-        // A revocation that fails must not keep a token from being refreshed.
         (Need::Yes(why), _) => unless_paused(Step::Obtain { why }),
         (Need::No(_), _) if !observed.secret.is_current() => Next::Do(Step::WriteSecret),
         (Need::No(_), Some(step)) => unless_paused(step),
@@ -274,14 +285,12 @@ fn failed(observed: &Observed, trouble: &Trouble, policy: &Policy, now: Timestam
         (refresh, token.expires_at.0)
     });
     let pause = Pause::after(trouble, observed.pause.as_ref(), published, uid, now);
-    paused(observed, &pause, now)
+    paused(observed, &pause, policy, now)
 }
 
-fn paused(observed: &Observed, pause: &Pause, now: Timestamp) -> Halt {
+fn paused(observed: &Observed, pause: &Pause, policy: &Policy, now: Timestamp) -> Halt {
     Halt {
-        finding: pause
-            .trouble
-            .finding(observed.published(), Some(pause.until), now),
+        finding: findings::of_pause(observed, &promise(observed, policy), pause, now),
         wake: Some(until(pause.until, now)),
         pause: Some(pause.clone()),
     }

@@ -76,6 +76,8 @@ pub enum ProviderView {
 /// What a resource needs to know of a provider that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsableProvider {
+    /// Digest of the server that gives out its tokens.
+    pub server_digest: String,
     /// The scopes that may be asked for; `None` means any.
     pub allowed_scopes: Option<Vec<String>>,
     /// Whether the account's own token may be had.

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::findings::not_revoked_yet;
 use super::plan::{Plan, Policy, plan};
 use super::state::{
     ClientView, Evidence, Failure, Learned, Observed, ProviderView, Resource, Step, UsableProvider,
@@ -70,6 +71,7 @@ pub(super) fn new_resource(spec: Value) -> Observed {
         spec: serde_json::from_value(whole).unwrap(),
         status: AccessTokenStatus::default(),
         provider: ProviderView::Usable(UsableProvider {
+            server_digest: "server-1".into(),
             allowed_scopes: None,
             allows_account_tokens: false,
             has_account: false,
@@ -95,7 +97,7 @@ pub(super) fn token(observed: &Observed, name: &str, issued: Timestamp, life: i6
         allowance_seconds: 10,
         token_type: "Bearer".into(),
         scope: None,
-        request_digest: need::request_digest("client-1", &observed.spec.token),
+        request_digest: need::request_digest_at("server-1", "client-1", &observed.spec.token),
         fingerprint: format!("sha256:{name}"),
         remark: None,
     }
@@ -601,6 +603,16 @@ fn a_revocation_replaces_the_token_before_it_is_revoked() {
 }
 
 #[test]
+fn a_token_of_another_server_is_replaced() {
+    let mut observed = published(json!({}), 60);
+    assert!(step(&observed).is_none());
+    if let ProviderView::Usable(provider) = &mut observed.provider {
+        provider.server_digest = "server-2".into();
+    }
+    obtains(&observed, Why::RequestChanged);
+}
+
+#[test]
 fn a_revocation_is_never_served_by_the_token_that_is_to_go() {
     // Whoever finds a token leaked may delete the Secret or ask for other scopes in the same breath.
     let mut deleted = asking(published(json!({}), 60), None, Some("leaked"));
@@ -620,12 +632,22 @@ fn a_revocation_is_never_served_by_the_token_that_is_to_go() {
 fn a_revocation_that_fails_is_tried_again_without_another_token() {
     let observed = asking(published(json!({}), 60), None, Some("leaked"));
     let mut observed = renewed(observed, "token-2", LIFE);
-    observed.absorb(Evidence::Failed(away()));
-    let planned = says(&observed, "TokenFresh", "False", "Unavailable", "Trying again");
+    observed.absorb(Evidence::Failed(not_revoked_yet(away())));
+    let planned = says(
+        &observed,
+        "TokenFresh",
+        "True",
+        "Fresh",
+        "; the replaced token is not revoked yet: login.example cannot be reached. Trying again at",
+    );
     ready(&planned, "True");
 
     let mut waiting = next_pass(&observed);
     assert!(step(&waiting).is_none(), "the pause is kept");
+    let pause = waiting.pause.as_mut().unwrap();
+    pause.until = after(now(), LIFE);
+    let due = after(waiting.published().unwrap().expires_at.0, -200);
+    obtains_at(&waiting, due, Why::Due);
     waiting.pause = None;
     assert!(matches!(step(&waiting), Some(Step::RevokeReplaced)));
 
@@ -874,6 +896,7 @@ fn a_shared_provider_limits_scopes() {
     let limited = |scopes: Value| {
         let mut observed = published(json!({ "scopes": scopes }), 60);
         observed.provider = ProviderView::Usable(UsableProvider {
+            server_digest: "server-1".into(),
             allowed_scopes: Some(vec!["orders:read".into()]),
             allows_account_tokens: false,
             has_account: false,
@@ -908,6 +931,7 @@ fn the_accounts_own_token_has_to_be_allowed() {
     let account = |has_account, allows_account_tokens| {
         let mut observed = new_resource(json!({"client": {"providerAccount": true}}));
         observed.provider = ProviderView::Usable(UsableProvider {
+            server_digest: "server-1".into(),
             allowed_scopes: Some(vec!["orders:read".into()]),
             allows_account_tokens,
             has_account,

@@ -6,6 +6,8 @@ pub mod desired;
 mod ending;
 mod findings;
 mod maintain;
+#[cfg(test)]
+mod new_key_tests;
 mod observe;
 pub mod plan;
 mod provider;
@@ -28,7 +30,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 
 use self::plan::{Plan, Policy, plan};
-use self::state::{Failure, Observed};
+use self::state::{Evidence, Failure, Observed, SecretView};
 use super::index::ConsumerIndex;
 use super::registry::{ProviderKey, ProviderRegistry};
 use super::token::pauses::{Pause, Pauses};
@@ -111,7 +113,7 @@ impl Reconciler for ClientApplications {
             let kind = step.kind();
             tracing::debug!(step = ?kind, "next step");
             match self.perform(step, status, &mut pass).await? {
-                Ok(evidence) => pass.observed.absorb(evidence),
+                Ok(evidence) => take_in(&mut pass.observed, evidence),
                 Err(error) => {
                     self.suspect_provider(&pass.observed, &error);
                     pass.observed.failure = Some(Failure { step: kind, error });
@@ -135,7 +137,7 @@ impl ClientApplications {
     fn remember_pause(&self, pass: &observe::Pass, pause: Option<Pause>) {
         let resource = &pass.observed.resource;
         let place = (resource.namespace.clone(), resource.name.clone());
-        self.pauses.set(place, pass.asked.clone(), pause);
+        self.pauses.set(&place, pass.asked.clone(), pause);
     }
 
     /// A failure that may concern everyone who uses the provider is looked into by the provider's own
@@ -154,5 +156,23 @@ impl ClientApplications {
             self.providers.suspect(&key);
             (self.wake_provider)(&key);
         }
+    }
+}
+
+/// Takes in what a step has shown. With another key, what the token has failed for before may succeed now.
+fn take_in(observed: &mut Observed, evidence: Evidence) {
+    let before = credentials(observed);
+    observed.absorb(evidence);
+    if before.is_some() && before != credentials(observed) {
+        observed.token.pause = None;
+        observed.learned.token.trouble = None;
+    }
+}
+
+/// Digest of the application's own credentials in the Secret, where that is ours.
+fn credentials(observed: &Observed) -> Option<String> {
+    match &observed.secret {
+        SecretView::Ours { published, .. } => Some(published.application_digest.clone()),
+        SecretView::Absent | SecretView::Foreign { .. } => None,
     }
 }

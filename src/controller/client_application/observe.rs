@@ -83,7 +83,7 @@ impl ClientApplications {
             allowed_scopes: found.allowed_scopes,
             pause: self
                 .pauses
-                .get(&(resource.namespace.clone(), resource.name.clone()), &asked),
+                .begin(&(resource.namespace.clone(), resource.name.clone()), &asked),
             requests: asked.requests.clone(),
         };
         let observed = Observed {

@@ -6,6 +6,7 @@ mod findings;
 mod kind;
 mod ledger;
 mod open;
+mod server_digest;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::credentials::{self, Credentials};
 use super::findings::Ready;
 use super::kind::Server;
+use super::server_digest;
 use super::{IdentityProviders, ProviderResource, ledger};
 use crate::api::conditions::Finding;
 use crate::api::oauth2::{OAuth2Endpoints, OAuth2Provider, RequestBudget};
@@ -177,6 +178,7 @@ impl<K: ProviderResource> IdentityProviders<K> {
         )?;
         let tokens = Tokens {
             version: version.to_owned(),
+            server_digest: server_digest::of_didit(auth_url),
             server: Arc::new(server),
             account: Some(AccountTokens {
                 name: didit.account().to_owned(),
@@ -227,6 +229,7 @@ impl<K: ProviderResource> IdentityProviders<K> {
             connection: OpenConnection::OAuth2(Arc::clone(&server)),
             tokens: Tokens {
                 version: version.to_owned(),
+                server_digest: server_digest::of_oauth2(spec),
                 server,
                 account: None,
                 authentication: spec.client_authentication.clone(),

@@ -128,20 +128,32 @@ pub fn urgency(published: Option<&TokenStatus>, now: Timestamp) -> Urgency {
 /// Digest of what a token is asked for with.
 #[must_use]
 pub fn request_digest(client_id: &str, settings: &TokenSettings) -> String {
-    let mut hasher = Sha256::new();
-    let mut part = |text: &str| {
-        hasher.update((text.len() as u64).to_be_bytes());
-        hasher.update(text.as_bytes());
-    };
-    part(client_id);
-    part(settings.audience.as_deref().unwrap_or_default());
+    let mut parts = vec![client_id, settings.audience.as_deref().unwrap_or_default()];
     for (name, list) in [("scopes", &settings.scopes), ("resources", &settings.resources)] {
-        part(name);
+        parts.push(name);
         // In whatever order they stand, they ask for the same.
-        let mut sorted: Vec<_> = list.iter().collect();
-        sorted.sort();
+        let mut sorted: Vec<_> = list.iter().map(String::as_str).collect();
+        sorted.sort_unstable();
         sorted.dedup();
-        sorted.into_iter().for_each(|item| part(item));
+        parts.extend(sorted);
+    }
+    digest(parts)
+}
+
+/// Digest of what a token is asked for with, and of the server that is asked: the token of another server is another.
+/// `server_digest` is that of [`Tokens`](crate::controller::registry::Tokens).
+#[must_use]
+pub fn request_digest_at(server_digest: &str, client_id: &str, settings: &TokenSettings) -> String {
+    digest([server_digest, &request_digest(client_id, settings)])
+}
+
+/// Digest of texts in this order, in hexadecimal digits.
+#[must_use]
+pub fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part.as_bytes());
     }
     hex(&hasher.finalize())
 }

@@ -45,7 +45,7 @@ impl Pause {
             .saturating_add(1);
         Self {
             trouble: trouble.clone(),
-            until: retry(kind, failures, now, published, uid).at,
+            until: retry(kind, failures, now, published, uid),
             failures,
         }
     }
@@ -63,32 +63,90 @@ pub struct Asked {
 /// The pauses of all resources of a kind. A restart forgets them, which costs one earlier try.
 #[derive(Debug, Default)]
 pub struct Pauses {
-    pauses: Mutex<HashMap<Place, (Asked, Pause)>>,
+    /// Of every resource that a pass goes over, and of those that pause.
+    pauses: Mutex<HashMap<Place, Option<(Asked, Pause)>>>,
 }
 
 impl Pauses {
-    /// The pause of a resource, if it still is about the same.
+    /// A pass over a resource begins. Returns the pause of the resource, if it still is about the same.
     #[must_use]
-    pub fn get(&self, place: &Place, asked: &Asked) -> Option<Pause> {
-        let pauses = self.lock();
-        let (about, pause) = pauses.get(place)?;
+    pub fn begin(&self, place: &Place, asked: &Asked) -> Option<Pause> {
+        let mut pauses = self.lock();
+        let (about, pause) = pauses.entry(place.clone()).or_default().as_ref()?;
         (about == asked).then(|| pause.clone())
     }
 
-    /// Remembers a pause, or that there is none.
-    pub fn set(&self, place: Place, asked: Asked, pause: Option<Pause>) {
+    /// Remembers a pause, or that there is none, as the pass that has begun found it. One that was ended meanwhile rests
+    /// on what is no more, and is not remembered.
+    pub fn set(&self, place: &Place, asked: Asked, pause: Option<Pause>) {
+        let mut pauses = self.lock();
         match pause {
-            Some(pause) => self.lock().insert(place, (asked, pause)),
-            None => self.lock().remove(&place),
-        };
+            Some(pause) => {
+                if let Some(known) = pauses.get_mut(place) {
+                    *known = Some((asked, pause));
+                }
+            }
+            None => {
+                pauses.remove(place);
+            }
+        }
     }
 
-    /// Ends a pause: something that the resource rests on has changed.
+    /// Ends a pause: something that the resource rests on has changed, or it is gone. A pass that is under way sets none.
     pub fn end(&self, place: &Place) {
         self.lock().remove(place);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Place, (Asked, Pause)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Option<(Asked, Pause)>>> {
         self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        ("shop".to_owned(), "orders".to_owned())
+    }
+
+    fn asked(generation: i64) -> Asked {
+        Asked {
+            generation,
+            requests: FulfilledRequests::default(),
+        }
+    }
+
+    fn pause() -> Pause {
+        let trouble = Trouble::to_mend("InvalidClient", "the client is unknown".to_owned());
+        Pause::after(&trouble, None, None, "uid", Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_pause_holds_while_it_is_about_the_same() {
+        let pauses = Pauses::default();
+        assert_eq!(pauses.begin(&place(), &asked(1)), None);
+        pauses.set(&place(), asked(1), Some(pause()));
+        assert_eq!(pauses.begin(&place(), &asked(1)), Some(pause()));
+        assert_eq!(pauses.begin(&place(), &asked(2)), None);
+        pauses.set(&place(), asked(2), None);
+        assert_eq!(pauses.begin(&place(), &asked(1)), None);
+    }
+
+    #[test]
+    fn a_pass_that_began_before_a_change_sets_no_pause_after_it() {
+        let pauses = Pauses::default();
+        for earlier in [None, Some(pause())] {
+            let _ = pauses.begin(&place(), &asked(1));
+            pauses.set(&place(), asked(1), earlier.clone());
+            assert_eq!(pauses.begin(&place(), &asked(1)), earlier);
+            pauses.end(&place());
+            pauses.set(&place(), asked(1), Some(pause()));
+            assert_eq!(
+                pauses.begin(&place(), &asked(1)),
+                None,
+                "the change is not slept over"
+            );
+        }
     }
 }

@@ -81,7 +81,7 @@ pub fn application_digest(owner_uid: &str, content: &Content) -> Option<String> 
 /// names of its keys. What is said in full and what follows from being absent gives the same.
 #[must_use]
 pub fn form(template: &SecretTemplate, type_name: &str) -> String {
-    // The vocabulary follows from the provider, which cannot change.
+    // The vocabulary follows from the provider's kind, which cannot change.
     let layout = Layout::of(template, Vocabulary::OAuth2);
     let mut parts = vec![type_name.to_owned()];
     // Names that clash are refused when the Secret is written.

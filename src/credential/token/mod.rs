@@ -22,7 +22,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 pub use lifetime::{Lifetime, Remark, Said, lifetime};
-pub use retry::{Failure, HeldBy, Retry, retry};
+pub use retry::{Failure, retry};
 pub use schedule::{Finding, Promise, Recorded, Refresh, finding, refresh};
 
 /// The time with this many seconds since 1970, or the closest that can be told.

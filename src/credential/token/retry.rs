@@ -44,31 +44,6 @@ pub enum Failure {
     Refused,
 }
 
-/// The next try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// When.
-    pub at: Timestamp,
-    /// Why not earlier.
-    pub held_by: HeldBy,
-    /// Whether the token that is published is still alive then.
-    pub in_time: bool,
-}
-
-/// Why the next try does not come earlier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeldBy {
-    /// Nothing but the growing pause between tries.
-    Backoff,
-    /// The server asked for a pause that ends then.
-    Server {
-        /// The end of the pause.
-        until: Timestamp,
-    },
-    /// Somebody has to mend something first.
-    Refusal,
-}
-
 /// When to try again after `failures` failures in a row of the same kind (the first is 1), the last of them `now`.
 ///
 /// Pauses double up to five minutes, or to one minute while no token is good, and are shortened by up to half by the UID
@@ -86,9 +61,9 @@ pub fn retry(
     now: Timestamp,
     published: Option<(Refresh, Timestamp)>,
     uid: &str,
-) -> Retry {
-    let (at, held_by) = match failure {
-        Failure::Refused => (later(now, REFUSED.pause(failures, uid)), HeldBy::Refusal),
+) -> Timestamp {
+    match failure {
+        Failure::Refused => later(now, REFUSED.pause(failures, uid)),
         Failure::Passing { retry_after } => {
             let pause = passing_pause(failures, left(now, published), uid);
             let own = later(now, pause);
@@ -96,18 +71,10 @@ pub fn retry(
                 .map(|wait| later(now, wait))
                 .filter(|until| *until > own);
             match until {
-                None => (own, HeldBy::Backoff),
-                Some(until) => {
-                    let spread = spread_after(now, until, left(until, published), uid);
-                    (later(until, spread), HeldBy::Server { until })
-                }
+                None => own,
+                Some(until) => later(until, spread_after(now, until, left(until, published), uid)),
             }
         }
-    };
-    Retry {
-        at,
-        held_by,
-        in_time: published.is_some_and(|(_, expires_at)| at < expires_at),
     }
 }
 
@@ -160,9 +127,7 @@ mod tests {
     }
 
     fn pause(failure: Failure, failures: u32, published: Option<(Refresh, Timestamp)>) -> SignedDuration {
-        retry(failure, failures, after(0), published, "uid")
-            .at
-            .duration_since(after(0))
+        retry(failure, failures, after(0), published, "uid").duration_since(after(0))
     }
 
     const AWAY: Failure = Failure::Passing { retry_after: None };
@@ -184,27 +149,23 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_that_the_server_asked_for_is_kept_and_its_end_is_told() {
+    fn a_pause_that_the_server_asked_for_is_kept() {
         let asked = |seconds| Failure::Passing {
             retry_after: Some(Duration::from_secs(seconds)),
         };
         let retry_of = |seconds| retry(asked(seconds), 1, after(0), published(60), "uid");
 
         let past_the_end = retry_of(900);
-        assert_eq!(past_the_end.held_by, HeldBy::Server { until: after(900) });
-        assert!(past_the_end.at >= after(900) && past_the_end.at <= after(930));
-        assert!(!past_the_end.in_time);
+        assert!(past_the_end >= after(900) && past_the_end <= after(930));
 
         let in_time = retry_of(50);
-        assert!(in_time.in_time);
         assert!(
-            in_time.at >= after(50) && in_time.at <= after(53),
+            in_time >= after(50) && in_time <= after(53),
             "it comes before the promise breaks"
         );
 
-        assert_eq!(
-            retry_of(0).held_by,
-            HeldBy::Backoff,
+        assert!(
+            retry_of(0) >= after(1),
             "a server that asks for no pause gets one"
         );
     }
@@ -212,8 +173,7 @@ mod tests {
     #[test]
     fn a_refusal_is_not_hurried_by_an_end_that_is_near() {
         let refused = retry(Failure::Refused, 1, after(0), published(60), "uid");
-        assert_eq!(refused.held_by, HeldBy::Refusal);
-        assert!(refused.at >= after(600) && refused.at <= after(1200));
+        assert!(refused >= after(600) && refused <= after(1200));
     }
 
     proptest! {
@@ -225,13 +185,13 @@ mod tests {
             uid in any::<String>(),
         ) {
             let bounds = |failure, shortest, longest| {
-                let at = retry(failure, failures, after(0), published(latest), &uid).at;
+                let at = retry(failure, failures, after(0), published(latest), &uid);
                 after(shortest) <= at && at <= after(longest)
             };
             prop_assert!(bounds(AWAY, 1, 300));
             prop_assert!(bounds(Failure::Refused, 600, 1800));
             let asked = Failure::Passing { retry_after: wait.map(Duration::from_secs) };
-            prop_assert!(retry(asked, failures, after(0), published(latest), &uid).at >= after(1));
+            prop_assert!(retry(asked, failures, after(0), published(latest), &uid) >= after(1));
         }
     }
 }

@@ -192,14 +192,14 @@ impl World {
         };
         let recorded = self.status.as_ref().map(Status::recorded);
         let published = self.refresh().zip(recorded.map(|recorded| recorded.expires_at));
-        let retry = retry(
+        let at = retry(
             failure,
             self.failures,
             time(self.now),
             published,
             &self.scenario.uid,
         );
-        self.retry_at = Some(retry.at.as_millisecond());
+        self.retry_at = Some(at.as_millisecond());
     }
 
     fn answered(&mut self, asked_at: i64, issued: i64) {
@@ -471,7 +471,7 @@ proptest! {
                 }
                 Err(_) => {
                     failures += 1;
-                    retry(Failure::Refused, failures, time(now + 50), None, "uid").at.as_millisecond()
+                    retry(Failure::Refused, failures, time(now + 50), None, "uid").as_millisecond()
                 }
             };
         }
@@ -601,11 +601,7 @@ fn tokens_that_were_made_together_are_refreshed_apart() {
 #[test]
 fn resources_that_failed_together_try_again_apart() {
     let tries = |failure| {
-        let at = |n| {
-            retry(failure, 6, time(START), None, &format!("uid-{n}"))
-                .at
-                .as_second()
-        };
+        let at = |n| retry(failure, 6, time(START), None, &format!("uid-{n}")).as_second();
         (0..100).map(at).collect::<std::collections::BTreeSet<_>>().len()
     };
     assert!(tries(Failure::Passing { retry_after: None }) > 20);

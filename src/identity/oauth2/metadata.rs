@@ -6,6 +6,7 @@ use url::Url;
 
 use super::config::misconfigured;
 use crate::identity::http::{Call, Effect, Endpoint, Failure, Fields, HttpClient, Unreadable, tidy};
+use crate::identity::token::Urgency;
 use crate::identity::{CallError, ErrorKind};
 
 const OPERATION: &str = "discoverMetadata";
@@ -199,9 +200,10 @@ impl Endpoints {
     }
 }
 
+/// Whoever needs it first waits for it before its own request: it must not stand behind others in the budget.
 async fn fetch(http: &HttpClient, url: Url) -> Result<Metadata, Failure> {
-    http.call(Call::new(OPERATION, Effect::Reads, Method::GET, url), read)
-        .await
+    let call = Call::new(OPERATION, Effect::Reads, Method::GET, url).urgency(Urgency::NeverSynced);
+    http.call(call, read).await
 }
 
 fn read(answer: &Value) -> Result<Metadata, Unreadable> {

@@ -8,6 +8,7 @@ mod mutual_tls;
 mod refusals;
 mod requests;
 mod secrets;
+mod urgency;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -237,6 +237,11 @@ async fn a_token_is_not_sent_in_clear_text_to_be_probed() {
     let url = "http://api.example.com/".parse().unwrap();
     let error = connect(config).probe(&url, &"t0ken".into()).await.unwrap_err();
     assert_eq!(reason(&error.call), "InsecureEndpoint");
+    assert!(
+        error.call.message.contains("`verification.probeUrl`"),
+        "{} names no field of the spec",
+        error.call.message
+    );
 }
 
 #[tokio::test]
