@@ -265,7 +265,7 @@ impl AccessTokens {
                 companion.revoked().await?;
                 Ok(Evidence::Revoked(Ok(())))
             }
-            Err(trouble) if trouble.passes => Ok(Evidence::Failed(not_revoked_yet(trouble))),
+            Err(trouble) if trouble.passes => Ok(Evidence::Failed(not_revoked_yet(&trouble))),
             Err(trouble) => {
                 self.tell_not_revoked(pass, &trouble).await;
                 companion.revoked().await?;

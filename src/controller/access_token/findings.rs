@@ -43,11 +43,11 @@ pub(super) fn all(
 pub(super) const NOT_REVOKED_YET: &str = "NotRevokedYet";
 
 /// The same trouble, where it keeps a replaced token from being revoked: it says nothing against the published one.
-pub(super) fn not_revoked_yet(trouble: Trouble) -> Trouble {
+pub(super) fn not_revoked_yet(trouble: &Trouble) -> Trouble {
     Trouble {
         reason: NOT_REVOKED_YET,
         message: format!("the replaced token is not revoked yet: {}", trouble.message),
-        ..trouble
+        ..trouble.clone()
     }
 }
 

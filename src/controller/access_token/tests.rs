@@ -632,7 +632,7 @@ fn a_revocation_is_never_served_by_the_token_that_is_to_go() {
 fn a_revocation_that_fails_is_tried_again_without_another_token() {
     let observed = asking(published(json!({}), 60), None, Some("leaked"));
     let mut observed = renewed(observed, "token-2", LIFE);
-    observed.absorb(Evidence::Failed(not_revoked_yet(away())));
+    observed.absorb(Evidence::Failed(not_revoked_yet(&away())));
     let planned = says(
         &observed,
         "TokenFresh",

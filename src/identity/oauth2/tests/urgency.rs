@@ -61,5 +61,5 @@ async fn the_metadata_is_read_before_what_can_wait() {
         "what came first goes first, although it can wait"
     );
     check.await.unwrap_err();
-    can_wait.await.unwrap();
+    drop(can_wait.await.unwrap());
 }
