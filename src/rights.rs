@@ -20,6 +20,8 @@ pub struct Right {
     pub verbs: &'static [&'static str],
     /// Where it is needed.
     pub place: Place,
+    /// The one object that it is needed on, where that is so: a role may be narrowed to it by `resourceNames`.
+    pub only: Option<Only>,
     /// The setting it is needed for; none where it is always needed.
     pub needed_for: Option<Setting>,
     /// What for: a sentence for an admin who reads the table.
@@ -37,6 +39,15 @@ pub enum Place {
     DefaultNamespace,
     /// On objects of the whole cluster, so always in a `ClusterRole`.
     Cluster,
+}
+
+/// The one object that a right is needed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Only {
+    /// The namespace `kube-system`.
+    KubeSystem,
+    /// The Lease of the election (`--lease-name`).
+    Lease,
 }
 
 /// A setting without which some rights are not needed.
@@ -126,6 +137,7 @@ pub const RIGHTS: &[Right] = &[
         resource: "clusteridentityproviders",
         verbs: &["list", "watch"],
         place: Place::Cluster,
+        only: None,
         needed_for: Some(Setting::ClusterIdentityProviders),
         why: "Sees the shared providers and their changes.",
     },
@@ -134,6 +146,7 @@ pub const RIGHTS: &[Right] = &[
         resource: "clusteridentityproviders/status",
         verbs: &["patch"],
         place: Place::Cluster,
+        only: None,
         needed_for: Some(Setting::ClusterIdentityProviders),
         why: "Writes the status, and each login before it is made, so that refused passwords are not tried again.",
     },
@@ -163,6 +176,7 @@ pub const RIGHTS: &[Right] = &[
         resource: "secrets",
         verbs: &["list", "watch"],
         place: Place::WatchedNamespaces,
+        only: None,
         needed_for: Some(Setting::SecretWatch),
         why: "Sees as metadata, without data, that a Secret was edited, removed or given other credentials.",
     },
@@ -171,6 +185,7 @@ pub const RIGHTS: &[Right] = &[
         resource: "secrets",
         verbs: &["get"],
         place: Place::OperatorNamespace,
+        only: None,
         needed_for: Some(Setting::ClusterIdentityProviders),
         why: "Reads the accounts and CA bundles of shared providers.",
     },
@@ -179,6 +194,7 @@ pub const RIGHTS: &[Right] = &[
         resource: "secrets",
         verbs: &["list", "watch"],
         place: Place::OperatorNamespace,
+        only: None,
         needed_for: Some(Setting::ClusterIdentityProviders),
         why: "Sees as metadata, without data, that a shared provider was given other credentials.",
     },
@@ -194,6 +210,7 @@ pub const RIGHTS: &[Right] = &[
         resource: "configmaps",
         verbs: &["get"],
         place: Place::OperatorNamespace,
+        only: None,
         needed_for: Some(Setting::ClusterIdentityProviders),
         why: "Reads a CA bundle that a shared provider names.",
     },
@@ -202,6 +219,7 @@ pub const RIGHTS: &[Right] = &[
         resource: "namespaces",
         verbs: &["list", "watch"],
         place: Place::Cluster,
+        only: None,
         needed_for: Some(Setting::ClusterIdentityProviders),
         why: "Sees the labels of namespaces, which decide who may use a shared provider.",
     },
@@ -210,6 +228,7 @@ pub const RIGHTS: &[Right] = &[
         resource: "namespaces",
         verbs: &["get"],
         place: Place::Cluster,
+        only: Some(Only::KubeSystem),
         needed_for: Some(Setting::NoClusterId),
         why: "Reads the UID of kube-system once at the start, which tells this cluster's applications from those of others.",
     },
@@ -225,16 +244,27 @@ pub const RIGHTS: &[Right] = &[
         resource: "events",
         verbs: &["create", "patch"],
         place: Place::DefaultNamespace,
+        only: None,
         needed_for: Some(Setting::ClusterIdentityProviders),
         why: "Tells of what happened to a shared provider.",
     },
     Right {
         api_group: "coordination.k8s.io",
         resource: "leases",
-        verbs: &["get", "create", "update"],
+        verbs: &["get", "update"],
         place: Place::OperatorNamespace,
+        only: Some(Only::Lease),
         needed_for: Some(Setting::LeaderElection),
-        why: "Settles which replica works.",
+        why: "Settles which replica works, and shows the others that it still does.",
+    },
+    Right {
+        api_group: "coordination.k8s.io",
+        resource: "leases",
+        verbs: &["create"],
+        place: Place::OperatorNamespace,
+        only: None,
+        needed_for: Some(Setting::LeaderElection),
+        why: "Makes the Lease at the first start. RBAC cannot narrow a creation to one name.",
     },
 ];
 
@@ -250,6 +280,7 @@ const fn always(
         resource,
         verbs,
         place: Place::WatchedNamespaces,
+        only: None,
         needed_for: None,
         why,
     }
