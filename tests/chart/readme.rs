@@ -26,7 +26,12 @@ fn the_table_of_values_is_that_of_values_yaml() {
     let values: Value = serde_saphyr::from_str(&text).unwrap();
     let mut table = String::new();
     for section in sections(&text) {
-        write!(table, "\n### {}\n\n| Value | Default | What it is |\n| --- | --- | --- |\n", section.headline).unwrap();
+        write!(
+            table,
+            "\n### {}\n\n| Value | Default | What it is |\n| --- | --- | --- |\n",
+            section.headline
+        )
+        .unwrap();
         for row in section.rows {
             let default = row.path.iter().fold(&values, |value, name| &value[name]);
             let (name, description) = (row.path.join("."), row.description.replace('|', "\\|"));
@@ -40,7 +45,10 @@ fn the_table_of_values_is_that_of_values_yaml() {
 fn every_value_has_a_comment() {
     let text = std::fs::read_to_string(chart().join("values.yaml")).unwrap();
     let values: Value = serde_saphyr::from_str(&text).unwrap();
-    let rows: Vec<_> = sections(&text).into_iter().flat_map(|section| section.rows).collect();
+    let rows: Vec<_> = sections(&text)
+        .into_iter()
+        .flat_map(|section| section.rows)
+        .collect();
     let mut leaves = Vec::new();
     collect_leaves(&values, &mut Vec::new(), &mut leaves);
     for leaf in leaves {
