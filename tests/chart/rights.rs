@@ -13,7 +13,7 @@ use crate::region;
 const RELEASE: &str = "keywright-system";
 
 /// Place of what a ClusterRole grants.
-const EVERYWHERE: &str = "*";
+pub(crate) const EVERYWHERE: &str = "*";
 
 /// One verb on one resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
