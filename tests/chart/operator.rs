@@ -51,7 +51,10 @@ impl Operator {
         let id = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
         kill_process(id, Signal::TERM).unwrap();
         let status = eventually("the operator ends", async || {
-            self.child.try_wait().unwrap().ok_or_else(|| "it still runs".to_owned())
+            self.child
+                .try_wait()
+                .unwrap()
+                .ok_or_else(|| "it still runs".to_owned())
         })
         .await;
         assert!(status.success(), "{status}");

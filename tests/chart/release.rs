@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use keywright_helm::{Failure, Helm, chart};
 use serde_json::{Value, json};
@@ -96,6 +97,8 @@ async fn a_release_does_its_work_with_the_rights_of_the_chart_and_leaves_what_us
         applications + 1,
         "only storefront-two is new"
     );
+    let _operator = Operator::start(&cluster, RELEASE, NAME).await;
+    the_test_of_the_release_passes(&cluster, &helm, &values(&narrow, &didit)).await;
 }
 
 /// The namespaces, and what the providers read in them. Into that of the release come only pods that may do nothing that
@@ -172,6 +175,34 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(&path, &target).unwrap();
         }
     }
+}
+
+/// What `helm test` runs in a pod, run beside the cluster under the same ServiceAccount.
+async fn the_test_of_the_release_passes(cluster: &Cluster, helm: &Helm, values: &Value) {
+    let chart = chart().display().to_string();
+    let only = "templates/tests/doctor.yaml";
+    let arguments = [
+        "template",
+        NAME,
+        &chart,
+        "--namespace",
+        RELEASE,
+        "--show-only",
+        only,
+    ];
+    let pod: Value = serde_saphyr::from_str(&helm.run(&arguments, values).unwrap()).unwrap();
+    cluster.would_accept(&pod).await.unwrap();
+    let account = pod["spec"]["serviceAccountName"].as_str().unwrap();
+    let arguments = pod["spec"]["containers"][0]["args"].as_array().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_keywright"))
+        .args(arguments.iter().map(|argument| argument.as_str().unwrap()))
+        .env_clear()
+        .env("KUBECONFIG", cluster.kubeconfig_of(RELEASE, account).await)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("that the operator needs"), "{said}");
+    assert_eq!(output.status.code(), Some(0), "{said}");
 }
 
 /// What must outlive the release: kind, name and UID of the definitions and of what users made.
