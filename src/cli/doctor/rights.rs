@@ -81,7 +81,7 @@ pub(super) fn findings(rights: &Rights, deployment: &Deployment) -> Vec<Finding>
     if denied.is_empty() {
         return vec![Finding::ok(
             CHECK,
-            format!("{user} has all {} that the operator needs", answers.len()),
+            format!("{user} has all {} rights that the operator needs", answers.len()),
         )];
     }
     if denied.len() == answers.len() {
@@ -89,7 +89,7 @@ pub(super) fn findings(rights: &Rights, deployment: &Deployment) -> Vec<Finding>
                     --operator-namespace. Where it runs with a kubeconfig, --own-rights";
         return vec![Finding::wrong(
             CHECK,
-            format!("{user} has none of those that the operator needs"),
+            format!("{user} has none of the rights that the operator needs"),
             mend,
         )];
     }
