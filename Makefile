@@ -4,7 +4,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help demo test soak image build lint format docs deny crds chart compatibility tools rust-tools lint-tools control-plane-tools
+.PHONY: help demo test soak image e2e build lint format docs deny crds chart compatibility tools rust-tools lint-tools control-plane-tools
 
 CARGO ?= cargo
 
@@ -50,6 +50,11 @@ image: rust-tools image-tools control-plane-tools ## Build the image from scratc
 	@$(call phase,image,.ci/image "$(target)/image/keywright.tar")
 	@$(call phase,build,$(CARGO) build --package keywright-node)
 	@"$(target)/debug/keywright-node" image "$(target)/image/keywright.tar"
+
+e2e: rust-tools image-tools control-plane-tools ## Install the chart on a node on this machine, with pods that read the Secrets (root on Linux)
+	@$(call phase,image,.ci/image "$(target)/image/keywright.tar")
+	@$(call phase,build,$(CARGO) build --package keywright-node && $(CARGO) build --release --package keywright-witness --target "$$(uname -m)-unknown-linux-musl")
+	@"$(target)/debug/keywright-node" e2e --image "$(target)/image/keywright.tar" --witness "$(target)/$$(uname -m)-unknown-linux-musl/release/witness"
 
 build: rust-tools ## Build all programs
 	@$(call phase,build,$(CARGO) build $(as_for_tests) --bins)

@@ -1,5 +1,7 @@
 //! The sandbox of Didit on this machine, and the resources that use it.
 
+use std::net::Ipv4Addr;
+
 use keywright_sandbox::{Config, NewAccount, Sandbox};
 use serde_json::{Value, json};
 
@@ -15,13 +17,14 @@ pub(crate) const TOKEN_SECRET: &str = "payments-token";
 const EMAIL: &str = "ops@corp.example.net";
 const PASSWORD: &str = "Corr3ct!horse";
 
-/// Starts a sandbox with one account.
-pub(crate) async fn start() -> Result<Sandbox, Failure> {
+/// Starts a sandbox with one account, at a free port of an address of this machine.
+pub(crate) async fn start(address: Ipv4Addr) -> Result<Sandbox, Failure> {
     let account = NewAccount {
         organizations: Some(vec!["Web shop".to_owned()]),
         ..NewAccount::new(EMAIL, PASSWORD)
     };
     Ok(Sandbox::start(Config {
+        listen: (address, 0).into(),
         accounts: vec![account],
         ..Config::default()
     })
@@ -30,7 +33,8 @@ pub(crate) async fn start() -> Result<Sandbox, Failure> {
 
 /// The account and a provider that finds the sandbox by its name.
 pub(crate) fn provider(sandbox: &Sandbox) -> Vec<Value> {
-    let named = |url: String| url.replace("127.0.0.1", SANDBOX);
+    let address = sandbox.address().ip().to_string();
+    let named = |url: String| url.replace(&address, SANDBOX);
     vec![
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}),
         json!({

@@ -2,6 +2,7 @@
 
 mod command;
 mod didit;
+mod e2e;
 mod failure;
 mod image;
 mod memory;
@@ -39,6 +40,8 @@ enum Action {
         /// The image, in an archive as `docker save` writes it
         archive: PathBuf,
     },
+    /// Install the chart on a node on this machine, and look from inside pods at what the operator writes
+    E2e(e2e::Settings),
 }
 
 #[tokio::main]
@@ -52,7 +55,10 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let Action::Image { archive } = cli.action;
+    let archive = match cli.action {
+        Action::Image { archive } => archive,
+        Action::E2e(settings) => return e2e::run(&settings, &mut signals).await,
+    };
     let outcome = tokio::select! {
         outcome = look_at(&archive) => outcome,
         _ = signals.next() => {

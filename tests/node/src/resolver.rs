@@ -9,12 +9,10 @@ use tokio::task::JoinHandle;
 
 use crate::failure::Failure;
 
-/// The name of the sandbox, which leads to 127.0.0.1.
+/// The name of the sandbox.
 pub(crate) const SANDBOX: &str = "didit.sandbox.test";
 
-/// Where it listens: an address that nobody else uses, since resolvers know no other port.
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 83, 0, 53);
-
+/// Resolvers know no other.
 const PORT: u16 = 53;
 
 /// How long an answer may be kept, in seconds.
@@ -25,18 +23,18 @@ const TIME_TO_LIVE: u32 = 1;
 pub(crate) struct Resolver(JoinHandle<()>);
 
 impl Resolver {
-    /// Starts it. Needs root, for the port.
-    pub(crate) async fn start() -> Result<Self, Failure> {
-        let socket = UdpSocket::bind((ADDRESS, PORT))
+    /// Starts it at an address, with the one that the name leads to. Needs root, for the port.
+    pub(crate) async fn start(address: Ipv4Addr, sandbox: Ipv4Addr) -> Result<Self, Failure> {
+        let socket = UdpSocket::bind((address, PORT))
             .await
-            .map_err(|error| Failure::said(format!("cannot answer DNS at {ADDRESS}:{PORT}: {error}")))?;
-        Ok(Self(tokio::spawn(serve(socket))))
+            .map_err(|error| Failure::said(format!("cannot answer DNS at {address}:{PORT}: {error}")))?;
+        Ok(Self(tokio::spawn(serve(socket, sandbox))))
     }
 
     /// A `resolv.conf` as the kubelet writes it into pods: with domains that are tried before the name itself.
-    pub(crate) fn configuration() -> String {
+    pub(crate) fn configuration(address: Ipv4Addr) -> String {
         format!(
-            "nameserver {ADDRESS}\nsearch keywright-system.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n"
+            "nameserver {address}\nsearch keywright-system.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n"
         )
     }
 }
@@ -47,17 +45,17 @@ impl Drop for Resolver {
     }
 }
 
-async fn serve(socket: UdpSocket) {
+async fn serve(socket: UdpSocket, sandbox: Ipv4Addr) {
     let mut buffer = [0; 512];
     while let Ok((length, client)) = socket.recv_from(&mut buffer).await {
-        if let Some(reply) = buffer.get(..length).and_then(answer) {
+        if let Some(reply) = buffer.get(..length).and_then(|query| answer(query, sandbox)) {
             // Who gets no answer asks again.
             let _ = socket.send_to(&reply, client).await;
         }
     }
 }
 
-fn answer(query: &[u8]) -> Option<Vec<u8>> {
+fn answer(query: &[u8], sandbox: Ipv4Addr) -> Option<Vec<u8>> {
     let query = Packet::parse(query).ok()?;
     let question = query.questions.first()?;
     let mut reply = Packet::new_reply(query.id());
@@ -65,7 +63,7 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
         *reply.rcode_mut() = RCODE::NameError;
     } else if question.qtype == QTYPE::TYPE(TYPE::A) {
         let address = RData::A(A {
-            address: Ipv4Addr::LOCALHOST.into(),
+            address: sandbox.into(),
         });
         let record = ResourceRecord::new(question.qname.clone(), CLASS::IN, TIME_TO_LIVE, address);
         reply.answers.push(record);

@@ -24,6 +24,9 @@ use crate::waiting::until;
 /// The user of the image.
 const USER: u32 = 65532;
 
+/// Where DNS is answered: an address that nobody else uses.
+const DNS: Ipv4Addr = Ipv4Addr::new(127, 83, 0, 53);
+
 const OPERATOR_NAMESPACE: &str = "keywright-system";
 
 /// Much more than anything here takes.
@@ -49,7 +52,7 @@ pub(crate) async fn run(image: &Image) -> Result<(), Failure> {
     kubectl.apply(&[namespace]).await?;
 
     let root = files(image, plane.kubeconfig())?;
-    let _resolver = Resolver::start().await?;
+    let _resolver = Resolver::start(DNS, Ipv4Addr::LOCALHOST).await?;
     let address = free_address()?;
     let log = root.path().join("operator.log");
     let mut operator = start(root.path(), address, &log)?;
@@ -89,7 +92,7 @@ fn files(image: &Image, kubeconfig: &Path) -> Result<TempDir, Failure> {
     std::fs::copy(kubeconfig, &own).map_err(Failure::file("write", &own))?;
     chown(&own, Some(USER), Some(USER)).map_err(Failure::file("give away", &own))?;
     let resolv = root.path().join("etc/resolv.conf");
-    std::fs::write(&resolv, Resolver::configuration()).map_err(Failure::file("write", &resolv))?;
+    std::fs::write(&resolv, Resolver::configuration(DNS)).map_err(Failure::file("write", &resolv))?;
     // The directory itself was made for its owner only.
     std::fs::set_permissions(root.path(), Permissions::from_mode(0o755))
         .map_err(Failure::file("open for others", root.path()))?;
@@ -152,7 +155,7 @@ async fn idle(process: u32) -> Result<Memory, Failure> {
 
 /// A login at the sandbox, which the provider names by a name that only DNS knows.
 async fn resolves(kubectl: &Kubectl) -> Result<(), Failure> {
-    let sandbox = didit::start().await?;
+    let sandbox = didit::start(Ipv4Addr::LOCALHOST).await?;
     kubectl.apply(&didit::provider(&sandbox)).await?;
     let wait = format!(
         "wait --for=condition=Ready idp/didit -n {} --timeout=60s",
