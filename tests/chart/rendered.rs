@@ -144,10 +144,7 @@ async fn the_deployment_follows_the_values() {
         environment(deployment, "HTTPS_PROXY").unwrap(),
         "http://proxy.example.net:3128"
     );
-    assert_eq!(
-        environment(deployment, "NO_PROXY").unwrap(),
-        "$(KUBERNETES_SERVICE_HOST),.example.net"
-    );
+    assert_eq!(environment(deployment, "NO_PROXY").unwrap(), ".example.net");
     assert_eq!(
         environment(deployment, "SSL_CERT_DIR").unwrap(),
         pod["containers"][0]["volumeMounts"][0]["mountPath"]

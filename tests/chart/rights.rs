@@ -13,7 +13,7 @@ use crate::region;
 const RELEASE: &str = "keywright-system";
 
 /// Place of what a ClusterRole grants.
-const EVERYWHERE: &str = "*";
+pub(crate) const EVERYWHERE: &str = "*";
 
 /// One verb on one resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,12 +60,9 @@ impl Scope {
     /// What the operator needs, run like this by a release `keywright` in this namespace.
     pub(crate) fn needed(&self, release: &str) -> BTreeSet<Grant> {
         let mut needed = BTreeSet::new();
-        for right in RIGHTS.iter().filter(|right| self.has(right.needed_for)) {
-            for verb in right.verbs {
-                let by_watching = right.resource == "secrets" && ["list", "watch"].contains(verb);
-                if by_watching && !self.secret_watch {
-                    continue;
-                }
+        for right in RIGHTS {
+            let is_needed = |verb: &&&str| right.is_needed(verb, |setting| self.has(setting));
+            for verb in right.verbs.iter().filter(is_needed) {
                 for place in self.places(right, release) {
                     needed.insert(Grant {
                         place,
@@ -89,13 +86,12 @@ impl Scope {
         needed
     }
 
-    fn has(&self, setting: Option<Setting>) -> bool {
+    fn has(&self, setting: Setting) -> bool {
         match setting {
-            None => true,
-            Some(Setting::ClusterIdentityProviders) => self.cluster_identity_providers,
-            Some(Setting::LeaderElection) => self.leader_election,
-            Some(Setting::NoClusterId) => self.cluster_id.is_empty(),
-            Some(Setting::SecretWatch) => self.secret_watch,
+            Setting::ClusterIdentityProviders => self.cluster_identity_providers,
+            Setting::LeaderElection => self.leader_election,
+            Setting::NoClusterId => self.cluster_id.is_empty(),
+            Setting::SecretWatch => self.secret_watch,
         }
     }
 

@@ -47,6 +47,22 @@ app.kubernetes.io/part-of: keywright
 {{- end }}
 {{- end }}
 
+{{- /* What the operator and `keywright doctor` are told of what the operator looks after. */ -}}
+{{- define "keywright.scopeArguments" -}}
+- --cluster-identity-providers={{ .Values.clusterIdentityProviders.enabled }}
+- --watch-secrets={{ .Values.secretWatch }}
+{{- with .Values.watchNamespaces }}
+- --watch-namespaces={{ uniq . | sortAlpha | join "," }}
+{{- end }}
+{{- with .Values.clusterID }}
+- --cluster-id={{ . }}
+{{- end }}
+- --leader-election={{ .Values.leaderElection.enabled }}
+{{- if .Values.leaderElection.enabled }}
+- --lease-name={{ include "keywright.fullname" . }}
+{{- end }}
+{{- end }}
+
 {{- /* The verbs on Secrets that are only looked at. */ -}}
 {{- define "keywright.secretVerbs" -}}
 [get{{ if .Values.secretWatch }}, list, watch{{ end }}]
