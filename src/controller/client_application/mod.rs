@@ -131,7 +131,7 @@ impl ClientApplications {
         self.written.forget(&place);
         self.pauses.end(&place);
         self.metrics
-            .remove_credential("ClientApplication", namespace, name);
+            .remove_resource("ClientApplication", namespace, name);
     }
 
     fn remember_pause(&self, pass: &observe::Pass, pause: Option<Pause>) {
