@@ -294,13 +294,7 @@ impl Metrics {
     }
 
     /// The published token of a resource. `None`: there is none.
-    pub fn set_credential(
-        &self,
-        kind: &'static str,
-        namespace: &str,
-        name: &str,
-        times: Option<TokenTimes>,
-    ) {
+    pub fn set_credential(&self, kind: &'static str, namespace: &str, name: &str, times: Option<TokenTimes>) {
         let labels = CredentialLabels::new(kind, namespace, name);
         let Some(times) = times else {
             return self.remove_credential(&labels);
@@ -318,14 +312,7 @@ impl Metrics {
 
     /// The state of a resource that writes a Secret: whether workloads can rely on that Secret, and whether it cannot be
     /// written since its name is somebody else's.
-    pub fn set_resource(
-        &self,
-        kind: &'static str,
-        namespace: &str,
-        name: &str,
-        ready: bool,
-        conflict: bool,
-    ) {
+    pub fn set_resource(&self, kind: &'static str, namespace: &str, name: &str, ready: bool, conflict: bool) {
         let labels = CredentialLabels::new(kind, namespace, name);
         let shared = &self.shared;
         for (family, value) in [

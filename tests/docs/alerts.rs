@@ -46,7 +46,10 @@ fn every_alert_is_about_metrics_that_exist_and_says_what_to_do() {
         assert_eq!(named, ["description", "runbook_url", "summary"], "{}", alert.name);
         let page = format!("/docs/runbooks/{}.md", alert.name);
         let url = &alert.annotations["runbook_url"];
-        let base = alerts[0].annotations["runbook_url"].split("/docs/").next().unwrap();
+        let base = alerts[0].annotations["runbook_url"]
+            .split("/docs/")
+            .next()
+            .unwrap();
         assert_eq!(url, &format!("{base}{page}"));
     }
 }
@@ -73,7 +76,10 @@ fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
 fn the_pages_list_the_alerts_of_the_file() {
     for (page, folder) in [("docs/metrics.md", "runbooks/"), ("docs/runbooks/README.md", "")] {
         let text = read(page);
-        let listed: Vec<_> = text.lines().filter(|line| line.starts_with("| [Keywright")).collect();
+        let listed: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with("| [Keywright"))
+            .collect();
         let alerts = alerts();
         assert_eq!(listed.len(), alerts.len(), "{page}");
         for (line, alert) in listed.iter().zip(alerts) {
@@ -90,7 +96,10 @@ fn expectations() -> BTreeMap<String, (usize, usize)> {
     for path in unit_tests() {
         let file: Value = serde_saphyr::from_str(&read(&path)).unwrap();
         let tests = file["tests"].as_array().unwrap();
-        for check in tests.iter().flat_map(|test| test["alert_rule_test"].as_array().unwrap()) {
+        for check in tests
+            .iter()
+            .flat_map(|test| test["alert_rule_test"].as_array().unwrap())
+        {
             let count = counts
                 .entry(check["alertname"].as_str().unwrap().to_owned())
                 .or_default();
@@ -109,7 +118,10 @@ fn every_alert_is_tested_to_fire_and_not_to_fire() {
     let expectations = expectations();
     for Alert { name, .. } in alerts() {
         let (fires, quiet) = expectations.get(&name).copied().unwrap_or_default();
-        assert!(fires > 0 && quiet > 0, "{name}: fires {fires} times, does not {quiet} times");
+        assert!(
+            fires > 0 && quiet > 0,
+            "{name}: fires {fires} times, does not {quiet} times"
+        );
     }
 }
 
@@ -117,7 +129,10 @@ fn every_alert_is_tested_to_fire_and_not_to_fire() {
 fn promtool_accepts_the_rules_and_their_tests() {
     let Some(promtool) = promtool() else { return };
     let rules = [root().join(RULES)];
-    for (arguments, files) in [(["check", "rules"], rules.into()), (["test", "rules"], unit_tests())] {
+    for (arguments, files) in [
+        (["check", "rules"], rules.into()),
+        (["test", "rules"], unit_tests()),
+    ] {
         let output = std::process::Command::new(&promtool)
             .args(arguments)
             .args(files)

@@ -27,7 +27,11 @@ fn queries(dashboard: &Value) -> Vec<(String, String)> {
 fn every_query_is_about_metrics_that_exist_expiry_first() {
     let dashboard = dashboard();
     let queries = queries(&dashboard);
-    assert!(queries[0].1.contains("keywright_credential_expiry_timestamp_seconds"));
+    assert!(
+        queries[0]
+            .1
+            .contains("keywright_credential_expiry_timestamp_seconds")
+    );
     for (panel, query) in &queries {
         assert_exposed(query, panel);
     }
@@ -40,7 +44,10 @@ fn every_query_is_about_metrics_that_exist_expiry_first() {
 
 #[test]
 fn what_alerts_are_about_can_be_seen_on_it() {
-    let shown: BTreeSet<_> = queries(&dashboard()).iter().flat_map(|(_, query)| named(query)).collect();
+    let shown: BTreeSet<_> = queries(&dashboard())
+        .iter()
+        .flat_map(|(_, query)| named(query))
+        .collect();
     let alerts = read("charts/keywright/files/alerts.yaml");
     let expressions = alerts.lines().filter(|line| line.contains("keywright_"));
     for metric in expressions.flat_map(named) {

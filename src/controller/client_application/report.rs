@@ -28,13 +28,18 @@ impl ClientApplications {
         }
         let resource = &pass.observed.resource;
         let settings = pass.observed.spec.access_token.as_ref();
-        let times = status
-            .token
-            .as_ref()
-            .zip(settings)
-            .map(|(token, settings)| times_of(token, promise(settings, &self.policy.token), &resource.uid));
+        let times =
+            status.token.as_ref().zip(settings).map(|(token, settings)| {
+                times_of(token, promise(settings, &self.policy.token), &resource.uid)
+            });
         let place = (resource.namespace.as_str(), resource.name.as_str());
-        gauges::set(&self.metrics, "ClientApplication", place, times, &status.conditions);
+        gauges::set(
+            &self.metrics,
+            "ClientApplication",
+            place,
+            times,
+            &status.conditions,
+        );
         let conditions = status.conditions.clone();
         match self.record(pass, &status).await {
             // The resource is gone: nobody is left to be told.

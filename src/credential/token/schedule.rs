@@ -226,10 +226,16 @@ mod tests {
             let recorded = Recorded::new(issued, expires, SignedDuration::ZERO, Duration::ZERO);
             let refresh = refresh(&recorded, &Promise::new(Duration::from_secs(minimum)), "uid");
             let deadline = refresh.deadline(expires);
-            assert!(refresh.at <= deadline && deadline <= expires, "{life} {refresh:?} {deadline}");
+            assert!(
+                refresh.at <= deadline && deadline <= expires,
+                "{life} {refresh:?} {deadline}"
+            );
             let after = deadline.as_second() - issued.as_second();
             assert_eq!(refresh.kept, expected.is_some());
-            assert!(expected.is_none_or(|expected| expected == after), "{life}: {after}");
+            assert!(
+                expected.is_none_or(|expected| expected == after),
+                "{life}: {after}"
+            );
         }
     }
 }
