@@ -108,7 +108,9 @@ def timeseries(axes, panel, source):
     else:
         axes.axhline(0, color=NAMED["red"], linewidth=0.8)
     if count:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncol=2 if count > 3 else 3, fontsize=6.5,
+        longest = max(len(label) for label in axes.get_legend_handles_labels()[1])
+        columns = max(1, panel["gridPos"]["w"] * 8 // (longest + 4))
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncol=min(columns, 4), fontsize=6.5,
                     frameon=False, labelcolor=TEXT, handlelength=1.2)
     else:
         axes.text(0.5, 0.5, "no data", color=FAINT, ha="center", transform=axes.transAxes)

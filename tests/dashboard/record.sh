@@ -42,11 +42,13 @@ say "it is back"
 sleep 75
 password wrong
 say "its account has a wrong password"
-sleep 60
+sleep 150
 password only-for-the-sandbox
 say "and the right one again"
 sleep 60
 kubectl delete secret payments-didit reports-token -n "$namespace" > /dev/null
 say "two Secrets were deleted"
 sleep 45
+say "alerts that fired: $(curl -fsSG "http://127.0.0.1:$port/api/v1/query" --data-urlencode \
+  'query=count by (alertname) (count_over_time(ALERTS{alertstate="firing"}[15m]))' | grep -o 'Keywright[A-Za-z]*' | tr '\n' ' ')"
 "${PYTHON:-python3}" "$here/draw.py" "http://127.0.0.1:$port" "$began" "$(date +%s)" "$picture"
