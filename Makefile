@@ -4,7 +4,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help demo test soak build lint format docs deny crds compatibility tools rust-tools lint-tools control-plane-tools
+.PHONY: help demo test soak build lint format docs deny crds chart compatibility tools rust-tools lint-tools control-plane-tools
 
 CARGO ?= cargo
 
@@ -38,6 +38,7 @@ test: tools ## Check everything: formatting, lints, documentation, generated fil
 	@$(call phase,documentation,$(document))
 	@$(call phase,build,$(CARGO) test --workspace --no-run --quiet)
 	@$(call phase,control plane,"$(target)/debug/control-plane" build > /dev/null)
+	@$(call phase,Helm,"$(target)/debug/keywright-helm" > /dev/null)
 	@$(call phase,authorization servers,"$(target)/debug/authorization-servers" install)
 	@$(call phase,tests,"$(target)/debug/control-plane" exec -- "$(target)/debug/authorization-servers" exec -- $(CARGO) test --workspace)
 
@@ -58,14 +59,18 @@ format: lint-tools ## Format the code
 docs: rust-tools ## Build the documentation of the code, with every warning an error
 	@$(call phase,documentation,$(document))
 
-crds: rust-tools ## Write crds/ and docs/reference.md anew from the code
+crds: rust-tools ## Write crds/, the chart's templates of them, and docs/reference.md anew from the code
 	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --workspace --test generated > /dev/null
 	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --package keywright --test docs the_reference_has > /dev/null
-	@echo "crds/ and docs/reference.md are what \`keywright crd\` prints"
+	@echo "crds/, charts/keywright/templates/crds/ and docs/reference.md are what \`keywright crd\` prints"
 
 compatibility: rust-tools ## Write docs/compatibility.md anew from what is tried out
 	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --package keywright --test cluster the_page_is_what_was_tried_out > /dev/null
 	@echo "docs/compatibility.md is what the tests of tests/cluster/servers/ try out"
+
+chart: rust-tools ## Write the tables in charts/keywright/README.md and docs/security.md anew
+	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --package keywright --test chart table > /dev/null
+	@echo "the tables are those of charts/keywright/values.yaml and src/rights.rs"
 
 deny: rust-tools ## Check licences, advisories and duplicates of all dependencies (needs cargo-deny)
 	@$(CARGO) deny --version > /dev/null 2>&1 || { echo "cargo-deny is missing: cargo install cargo-deny --locked" >&2; exit 1; }

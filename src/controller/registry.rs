@@ -367,6 +367,11 @@ impl ProviderRegistry {
         }
     }
 
+    /// Every provider.
+    pub fn all(&self) -> Vec<ProviderKey> {
+        lock(&self.entries).keys().cloned().collect()
+    }
+
     /// The providers that read a Secret.
     pub fn readers(&self, namespace: &str, name: &str) -> Vec<ProviderKey> {
         let secret = (namespace.to_owned(), name.to_owned());

@@ -1,0 +1,382 @@
+//! What happens next with a resource: decided from its status, its provider and the time.
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::cli::age::moment;
+use crate::cli::kind::Kind;
+use crate::cli::record::Record;
+use crate::cli::standing::brake;
+
+/// What the operator's pauses are; `docs/architecture.md` has more.
+const PAUSES: &str = "after what passes by itself within seconds to five minutes, after a refusal within ten to thirty \
+                      minutes, and at once when the resource, its provider or a Secret that it reads changes";
+
+/// Sentences about what happens next. `provider` is that of the resource, where it could be read.
+pub(super) fn next(record: &Record, provider: Option<&Record>, now: Timestamp) -> Vec<String> {
+    if let Some(since) = record.deletion {
+        return vec![deletion(record, since, now)];
+    }
+    if record.is_suspended() {
+        return vec![suspension(record, now)];
+    }
+    if !record.is_observed() {
+        return vec![
+            "The operator looks at it as it stands now, which it has not done yet. If that stays so, the operator does \
+             not run or does not look after this namespace: `keywright doctor` tells"
+                .to_owned(),
+        ];
+    }
+    let held_back = held_back(record, provider, now);
+    let mut sentences: Vec<String> = held_back.into_iter().collect();
+    sentences.extend(requested(record));
+    sentences.extend(creation(record, now));
+    sentences.extend(code(record, now));
+    sentences.push(if record.kind.has_credential() {
+        credential(record, now)
+    } else {
+        provider_check(record)
+    });
+    sentences
+}
+
+fn deletion(record: &Record, since: Timestamp, now: Timestamp) -> String {
+    let (ours, others): (Vec<_>, Vec<_>) = record
+        .finalizers
+        .iter()
+        .partition(|finalizer| finalizer.starts_with("keywright.dev/"));
+    let since = moment(since, now);
+    let list = |names: Vec<&String>| {
+        names
+            .into_iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    match (ours.is_empty(), others.is_empty()) {
+        (true, true) => format!("It is being deleted since {since}. Kubernetes removes it and its Secret"),
+        (true, false) => format!(
+            "It is being deleted since {since}. Keywright is done with it; it waits for {}, which others put there",
+            list(others)
+        ),
+        (false, _) => format!(
+            "It is being deleted since {since}. The operator lets go of what it holds at the identity API, for at most \
+             its --release-timeout, then takes off {}",
+            list(ours)
+        ),
+    }
+}
+
+fn suspension(record: &Record, now: Timestamp) -> String {
+    let token = record.status.token.as_ref().map_or_else(String::new, |token| {
+        let expires = token.expires_at.0;
+        let verb = if expires > now { "expires" } else { "expired" };
+        format!(
+            ". The token in its Secret {verb} at {} and is not refreshed",
+            moment(expires, now)
+        )
+    });
+    format!("Nothing, since spec.suspend is true{token}. Remove spec.suspend to go on")
+}
+
+/// What keeps the operator from the identity API.
+fn held_back(record: &Record, provider: Option<&Record>, now: Timestamp) -> Option<String> {
+    let suspended = provider.filter(|provider| provider.is_suspended());
+    if let Some(provider) = suspended {
+        return Some(format!(
+            "{} is suspended, so its identity API is not called. Remove its spec.suspend to go on",
+            provider.place()
+        ));
+    }
+    let braked = [Some(record), provider]
+        .into_iter()
+        .flatten()
+        .find_map(|held| brake(held, now).map(|brake| (held, brake)));
+    braked.map(|(held, brake)| {
+        format!(
+            "The account of {} is not logged in before {} ({}: {}), unless its Secret changes before: then it is tried \
+             at once",
+            held.place(),
+            moment(brake.until.0, now),
+            brake.reason,
+            brake.message.trim_end_matches('.')
+        )
+    })
+}
+
+fn requested(record: &Record) -> Option<String> {
+    let done = record.status.fulfilled_requests.clone().unwrap_or_default();
+    let asked = &record.requests;
+    let refresh = asked.refresh.is_some() && asked.refresh != done.refresh;
+    let revoke = asked.revoke.is_some() && asked.revoke != done.revoke;
+    let what = match (refresh, revoke) {
+        (_, true) if done.revoking == asked.revoke => "The replaced token is revoked, as was requested",
+        (_, true) => "A new token is asked for and the published one is revoked, as was requested",
+        (true, false) => "A new token is asked for, as was requested",
+        (false, false) => return None,
+    };
+    Some(what.to_owned())
+}
+
+fn creation(record: &Record, now: Timestamp) -> Option<String> {
+    record.status.pending_creation.as_ref().map(|pending| {
+        format!(
+            "An application {:?} was about to be made at {}. The operator looks for it before it makes one",
+            pending.display_name,
+            moment(pending.recorded_time.0, now)
+        )
+    })
+}
+
+fn code(record: &Record, now: Timestamp) -> Option<String> {
+    let until = record.status.code_expires_at.as_ref()?.0;
+    (!record.is_ready() && until > now).then(|| {
+        format!(
+            "The code that was mailed is waited for; it is valid until {}",
+            moment(until, now)
+        )
+    })
+}
+
+fn credential(record: &Record, now: Timestamp) -> String {
+    let Some(token) = &record.status.token else {
+        return match (record.is_ready(), record.kind) {
+            (true, Kind::ClientApplication) if !record.wants_token() => compared(record, now),
+            (true, _) if !record.wants_token() => "Nothing has to be done for it".to_owned(),
+            (true, _) => format!("A token is asked for. What fails is tried again {PAUSES}"),
+            (false, _) => format!("The operator goes on by itself: what fails is tried again {PAUSES}"),
+        };
+    };
+    let (refresh, expires) = (token.refresh_at.0, token.expires_at.0);
+    if expires <= now {
+        format!(
+            "The token expired at {}. A new one is tried {PAUSES}",
+            moment(expires, now)
+        )
+    } else if refresh > now {
+        format!(
+            "The token is refreshed at {}. The published one expires at {}",
+            moment(refresh, now),
+            moment(expires, now)
+        )
+    } else {
+        format!(
+            "A refresh is due since {}. The published token stays, and expires at {}. A new one is tried {PAUSES}",
+            moment(refresh, now),
+            moment(expires, now)
+        )
+    }
+}
+
+fn compared(record: &Record, now: Timestamp) -> String {
+    let last = record
+        .status
+        .last_checked_time
+        .as_ref()
+        .map_or_else(String::new, |time| format!(", last at {}", moment(time.0, now)));
+    format!(
+        "The application is compared with this resource at every --drift-interval of the operator, an hour unless told \
+         otherwise{last}"
+    )
+}
+
+fn provider_check(record: &Record) -> String {
+    if record.is_ready() {
+        "The identity API is asked again at every --provider-check-interval of the operator, ten minutes unless told \
+         otherwise"
+            .to_owned()
+    } else {
+        "The operator goes on by itself, and at once when this resource or a Secret that it reads changes"
+            .to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cli::testing::{at, condition, now, published, record, record_with, token};
+
+    fn of(record: &Record, provider: Option<&Record>) -> String {
+        next(record, provider, now()).join("\n")
+    }
+
+    fn provider(spec: Value, status: Value) -> Record {
+        record(Kind::IdentityProvider, "didit", spec, status)
+    }
+
+    #[test]
+    fn the_next_thing_is_told_with_its_time() {
+        let ready =
+            json!({"observedGeneration": 1, "conditions": [condition("Ready", "True", "Published", "")]});
+        let failed =
+            json!({"observedGeneration": 1, "conditions": [condition("Ready", "False", "Unavailable", "")]});
+        let checked = json!({
+            "observedGeneration": 1,
+            "conditions": [condition("Ready", "True", "Published", "")],
+            "lastCheckedTime": at(-600).to_string(),
+        });
+        let code = json!({
+            "observedGeneration": 1,
+            "conditions": [condition("Ready", "False", "CodeSent", "")],
+            "codeExpiresAt": at(60).to_string(),
+        });
+        let creating = json!({
+            "observedGeneration": 1,
+            "pendingCreation": {"displayName": "payments", "organizationId": "o", "recordedTime": at(-5).to_string()},
+        });
+        for (record, expected) in [
+            (
+                record(Kind::AccessToken, "a", json!({}), published(token(3120, 2460))),
+                "The token is refreshed at 2026-11-25T12:41:00Z (in 41m). The published one expires at",
+            ),
+            (
+                record(Kind::AccessToken, "a", json!({}), published(token(600, -60))),
+                "A refresh is due since 2026-11-25T11:59:00Z (60s ago). The published token stays",
+            ),
+            (
+                record(Kind::AccessToken, "a", json!({}), published(token(-600, -900))),
+                "The token expired at 2026-11-25T11:50:00Z (10m ago). A new one is tried after what passes",
+            ),
+            (
+                record(Kind::ClientApplication, "a", json!({}), checked),
+                "unless told otherwise, last at 2026-11-25T11:50:00Z (10m ago)",
+            ),
+            (
+                record(
+                    Kind::ClientApplication,
+                    "a",
+                    json!({"accessToken": {}}),
+                    ready.clone(),
+                ),
+                "A token is asked for",
+            ),
+            (
+                record(Kind::IdentityAccount, "a", json!({}), ready.clone()),
+                "Nothing has to be done for it",
+            ),
+            (
+                record(Kind::IdentityAccount, "a", json!({}), code),
+                "it is valid until 2026-11-25T12:01:00Z (in 60s)",
+            ),
+            (
+                record(Kind::ClientApplication, "a", json!({}), creating),
+                "An application \"payments\" was about to be made",
+            ),
+            (
+                record(Kind::ClientApplication, "a", json!({}), failed.clone()),
+                "The operator goes on by itself",
+            ),
+            (provider(json!({}), ready), "--provider-check-interval"),
+            (
+                provider(json!({}), failed),
+                "when this resource or a Secret that it reads changes",
+            ),
+            (
+                record(Kind::AccessToken, "a", json!({}), json!(null)),
+                "`keywright doctor` tells",
+            ),
+        ] {
+            let told = of(&record, None);
+            assert!(told.contains(expected), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_holds_it_back_comes_first() {
+        let record = record(Kind::AccessToken, "a", json!({}), published(token(600, -60)));
+        let brake = json!({"login": {"credentialsVersion": "1", "brake": {"reason": "LoginRefused", "until": at(2520).to_string(), "message": "401 Unauthorized."}}});
+        let told = of(&record, Some(&provider(json!({}), brake)));
+        let expected = "The account of IdentityProvider shop/didit is not logged in before 2026-11-25T12:42:00Z (in 42m) \
+                        (LoginRefused: 401 Unauthorized), unless its Secret changes before: then it is tried at once\n\
+                        A refresh is due since";
+        assert!(told.starts_with(expected), "{told}");
+        let told = of(&record, Some(&provider(json!({"suspend": true}), json!({}))));
+        assert!(
+            told.starts_with("IdentityProvider shop/didit is suspended"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn a_request_is_told_until_it_is_done() {
+        let asked = |annotations: Value, fulfilled: Value| {
+            let mut status = published(token(600, 60));
+            status["fulfilledRequests"] = fulfilled;
+            record_with(
+                Kind::AccessToken,
+                "a",
+                json!({"annotations": annotations}),
+                json!({}),
+                status,
+            )
+        };
+        let (refresh, revoke) = (
+            "keywright.dev/refresh-requested-at",
+            "keywright.dev/revoke-requested-at",
+        );
+        for (annotations, fulfilled, expected) in [
+            (
+                json!({refresh: "1"}),
+                json!(null),
+                Some("A new token is asked for, as was requested"),
+            ),
+            (json!({refresh: "1"}), json!({"refresh": "1"}), None),
+            (
+                json!({revoke: "1"}),
+                json!({}),
+                Some("the published one is revoked, as was requested"),
+            ),
+            (
+                json!({revoke: "1"}),
+                json!({"revoking": "1"}),
+                Some("The replaced token is revoked, as was requested"),
+            ),
+        ] {
+            let told = of(&asked(annotations, fulfilled), None);
+            assert_eq!(
+                expected.is_none_or(|expected| told.contains(expected)),
+                true,
+                "{told}"
+            );
+            assert_eq!(told.contains("as was requested"), expected.is_some(), "{told}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_resource_says_what_it_waits_for() {
+        for (finalizers, expected) in [
+            (json!([]), "Kubernetes removes it and its Secret"),
+            (
+                json!(["other.example.net/x"]),
+                "it waits for other.example.net/x, which others put there",
+            ),
+            (
+                json!(["keywright.dev/revoke-token"]),
+                "then takes off keywright.dev/revoke-token",
+            ),
+        ] {
+            let metadata = json!({"deletionTimestamp": at(-60).to_string(), "finalizers": finalizers});
+            let told = of(
+                &record_with(
+                    Kind::AccessToken,
+                    "a",
+                    metadata,
+                    json!({}),
+                    published(token(600, 60)),
+                ),
+                None,
+            );
+            assert!(told.contains(expected), "{told}");
+        }
+        let suspended = record(
+            Kind::AccessToken,
+            "a",
+            json!({"suspend": true}),
+            published(token(600, 60)),
+        );
+        let expected = "Nothing, since spec.suspend is true. The token in its Secret expires at 2026-11-25T12:10:00Z (in 10m) \
+                        and is not refreshed. Remove spec.suspend to go on";
+        assert_eq!(of(&suspended, None), expected);
+    }
+}

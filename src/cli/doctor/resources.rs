@@ -1,0 +1,290 @@
+//! Providers, Secrets in conflict, and credentials, by what their conditions say.
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::finding::Finding;
+use super::shown;
+use crate::api::client_application::SECRET_SYNCED;
+use crate::cli::kind::Kind;
+use crate::cli::record::Record;
+use crate::cli::standing::{Standing, State, brake, standing};
+
+/// Reasons of the condition `SecretSynced` that no waiting mends.
+const CONFLICTS: [&str; 3] = ["SecretConflict", "SecretClaimed", "SecretRefused"];
+
+/// What is found about all resources. `not_listed` are kinds that could not be listed, and why.
+pub(super) fn findings(records: &[Record], not_listed: &[(Kind, String)], now: Timestamp) -> Vec<Finding> {
+    let (credentials, providers): (Vec<&Record>, Vec<&Record>) =
+        records.iter().partition(|record| record.kind.has_credential());
+    let mut findings = Vec::new();
+    for (kind, why) in not_listed {
+        let mend = format!("ask somebody who may, or be allowed to list {}", kind.plural());
+        findings.push(Finding::warn(
+            "resources",
+            format!("{} could not be listed: {why}", kind.plural()),
+            mend,
+        ));
+    }
+    findings.extend(of_providers(&providers, now));
+    let (in_conflict, others): (Vec<&Record>, Vec<&Record>) = credentials
+        .into_iter()
+        .partition(|record| conflict(record).is_some());
+    findings.extend(of_secrets(&in_conflict, others.len()));
+    findings.extend(of_credentials(&others, now));
+    findings
+}
+
+fn of_providers(providers: &[&Record], now: Timestamp) -> Vec<Finding> {
+    let check = "providers";
+    if providers.is_empty() {
+        let mend = "apply an IdentityProvider or a ClusterIdentityProvider, see examples/";
+        return vec![Finding::warn(
+            check,
+            "there are none that this user may see",
+            mend,
+        )];
+    }
+    let mut well = 0;
+    let mut findings = Vec::new();
+    for record in providers {
+        match provider(check, record, &standing(record, now), now) {
+            Some(finding) => findings.push(finding),
+            None => well += 1,
+        }
+    }
+    with_well(check, well, providers.len(), "ready", findings)
+}
+
+fn provider(check: &'static str, record: &Record, stands: &Standing, now: Timestamp) -> Option<Finding> {
+    let (place, said) = (record.place(), said(stands));
+    Some(match stands.state {
+        State::Ready => return None,
+        _ if brake(record, now).is_some() => {
+            let until = brake(record, now).map_or_else(String::new, |brake| shown(brake.until.0));
+            let mend = format!(
+                "correct the account's Secret: it is tried at once when that changes, otherwise at {until}"
+            );
+            Finding::wrong(check, format!("{place} is not logged in: {said}"), mend)
+        }
+        State::Suspended => Finding::warn(
+            check,
+            format!("{place} is suspended"),
+            "remove its spec.suspend to have it used",
+        ),
+        State::Deleting => Finding::warn(
+            check,
+            format!("{place} is being deleted"),
+            "what uses it keeps what it has",
+        ),
+        State::Pending => Finding::warn(check, format!("{place}: {said}"), not_looked_at(record)),
+        _ => Finding::wrong(check, format!("{place}: {said}"), mend(record)),
+    })
+}
+
+fn of_secrets(in_conflict: &[&Record], others: usize) -> Vec<Finding> {
+    let check = "secrets";
+    if in_conflict.is_empty() {
+        return vec![Finding::ok(check, format!("none of {others} is in conflict"))];
+    }
+    let findings = in_conflict.iter().filter_map(|record| {
+        let message = format!("{}: {}", record.place(), conflict(record)?);
+        Some(Finding::wrong(
+            check,
+            message,
+            "change spec.secret of one of the two, or remove what nobody needs",
+        ))
+    });
+    findings.collect()
+}
+
+fn conflict(record: &Record) -> Option<&str> {
+    let synced = record
+        .condition(SECRET_SYNCED)
+        .filter(|condition| condition.status == "False")?;
+    CONFLICTS
+        .contains(&synced.reason.as_str())
+        .then_some(synced.message.as_str())
+}
+
+fn of_credentials(records: &[&Record], now: Timestamp) -> Vec<Finding> {
+    let check = "credentials";
+    let mut well = 0;
+    let mut findings = Vec::new();
+    for record in records {
+        let stands = standing(record, now);
+        let message = format!(
+            "{} is {}: {}",
+            record.place(),
+            stands.state.as_str(),
+            said(&stands)
+        );
+        match stands.state {
+            State::Ready | State::Suspended | State::Deleting => well += 1,
+            State::Degraded => findings.push(Finding::warn(check, message, mend(record))),
+            State::Pending => findings.push(Finding::warn(check, message, not_looked_at(record))),
+            State::Overdue | State::Expired | State::NotReady => {
+                findings.push(Finding::wrong(check, message, mend(record)));
+            }
+        }
+    }
+    with_well(check, well, records.len(), "as they should be", findings)
+}
+
+/// One line for all that is well, before the others.
+fn with_well(
+    check: &'static str,
+    well: usize,
+    all: usize,
+    how: &str,
+    findings: Vec<Finding>,
+) -> Vec<Finding> {
+    let line = match (well, all) {
+        (0, 0) => Some("there are none yet".to_owned()),
+        (0, _) => None,
+        (well, all) if well == all => Some(format!("all {all} are {how}")),
+        (well, all) => Some(format!("{well} of {all} are {how}")),
+    };
+    line.map(|line| Finding::ok(check, line))
+        .into_iter()
+        .chain(findings)
+        .collect()
+}
+
+fn said(stands: &Standing) -> String {
+    match stands.message.as_str() {
+        "" => stands.reason.clone(),
+        message => format!("{}: {message}", stands.reason),
+    }
+}
+
+fn mend(record: &Record) -> String {
+    format!(
+        "do what it says; more with `keywright describe {}{}`",
+        record.label(),
+        namespace(record)
+    )
+}
+
+fn not_looked_at(record: &Record) -> String {
+    match &record.namespace {
+        Some(namespace) => format!(
+            "wait a moment; if it stays so, see whether the operator runs and looks after namespace {namespace} \
+             (--watch-namespaces)"
+        ),
+        None => {
+            "wait a moment; if it stays so, see whether the operator runs with --cluster-identity-providers"
+                .to_owned()
+        }
+    }
+}
+
+fn namespace(record: &Record) -> String {
+    record
+        .namespace
+        .as_ref()
+        .map_or_else(String::new, |namespace| format!(" -n {namespace}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cli::doctor::finding::Level;
+    use crate::cli::testing::{at, condition, now, published, record, token};
+
+    fn ready() -> Value {
+        json!({"observedGeneration": 1, "conditions": [condition("Ready", "True", "Ready", "")]})
+    }
+
+    fn told(records: &[Record]) -> Vec<(Level, String)> {
+        findings(records, &[], now())
+            .into_iter()
+            .map(|of| (of.level, format!("{}: {}", of.check, of.message)))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_well_is_one_line_for_each_check() {
+        let records = [
+            record(Kind::IdentityProvider, "didit", json!({}), ready()),
+            record(Kind::AccessToken, "reports", json!({}), published(token(600, 60))),
+            record(
+                Kind::AccessToken,
+                "asleep",
+                json!({"suspend": true}),
+                published(token(-600, -900)),
+            ),
+        ];
+        let expected = [
+            "providers: all 1 are ready",
+            "secrets: none of 2 is in conflict",
+            "credentials: all 2 are as they should be",
+        ];
+        assert_eq!(told(&records), expected.map(|line| (Level::Ok, line.to_owned())));
+    }
+
+    #[test]
+    fn a_secret_of_somebody_else_is_told_once_and_as_a_conflict() {
+        let status = json!({"observedGeneration": 1, "conditions": [
+            condition("Ready", "False", "SecretConflict", "Secret x belongs to somebody else"),
+            condition("SecretSynced", "False", "SecretConflict", "Secret x belongs to somebody else"),
+        ]});
+        let records = [
+            record(Kind::IdentityProvider, "didit", json!({}), ready()),
+            record(Kind::AccessToken, "reports", json!({}), status),
+        ];
+        let wrong: Vec<_> = told(&records)
+            .into_iter()
+            .filter(|(level, _)| *level == Level::Wrong)
+            .collect();
+        let expected = "secrets: AccessToken shop/reports: Secret x belongs to somebody else";
+        assert_eq!(wrong, [(Level::Wrong, expected.to_owned())]);
+    }
+
+    #[test]
+    fn trouble_is_as_bad_as_its_consequences() {
+        let degraded = json!({"observedGeneration": 1, "token": token(600, 60), "conditions": [
+            condition("Ready", "True", "Published", ""),
+            condition("LifetimeSufficient", "False", "LifetimeTooShort", "lower minimumRemaining"),
+        ]});
+        for (kind, status, level) in [
+            (Kind::AccessToken, degraded, Level::Warn),
+            (Kind::AccessToken, published(token(-1, -60)), Level::Wrong),
+            (Kind::AccessToken, published(token(60, -120)), Level::Wrong),
+            (Kind::AccessToken, Value::Null, Level::Warn),
+            (Kind::IdentityProvider, Value::Null, Level::Warn),
+            (
+                Kind::ClusterIdentityProvider,
+                json!({"conditions": [condition("Ready", "False", "Unavailable", "")]}),
+                Level::Wrong,
+            ),
+        ] {
+            let records = [record(kind, "a", json!({}), status)];
+            let worst = told(&records).into_iter().map(|(level, _)| level).max().unwrap();
+            assert_eq!(worst, level, "{records:#?}");
+        }
+    }
+
+    #[test]
+    fn a_brake_says_that_the_secret_has_to_change() {
+        let status = json!({
+            "conditions": [condition("Ready", "False", "LoginRefused", "the password was refused")],
+            "login": {"credentialsVersion": "1", "brake": {"reason": "LoginRefused", "until": at(60).to_string(), "message": "no"}},
+        });
+        let records = [record(Kind::IdentityProvider, "didit", json!({}), status)];
+        let found = findings(&records, &[], now());
+        let mend = found[0].mend.as_deref().unwrap();
+        assert!(
+            mend.starts_with("correct the account's Secret") && mend.ends_with("2026-11-25T12:01:00Z"),
+            "{mend}"
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_listed_is_a_warning() {
+        let found = findings(&[], &[(Kind::AccessToken, "forbidden".into())], now());
+        assert_eq!(found[0].message, "accesstokens could not be listed: forbidden");
+        assert_eq!(found[0].level, Level::Warn);
+    }
+}
