@@ -4,7 +4,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help demo test soak image e2e build lint format docs deny crds chart compatibility tools rust-tools lint-tools control-plane-tools
+.PHONY: help demo test soak image e2e build lint format docs deny crds compatibility tools rust-tools lint-tools control-plane-tools
 
 CARGO ?= cargo
 
@@ -78,6 +78,7 @@ compatibility: rust-tools ## Write docs/compatibility.md anew from what is tried
 	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --package keywright --test cluster the_page_is_what_was_tried_out > /dev/null
 	@echo "docs/compatibility.md is what the tests of tests/cluster/servers/ try out"
 
+.PHONY: chart
 chart: rust-tools ## Write the tables in charts/keywright/README.md and docs/security.md anew
 	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --package keywright --test chart table > /dev/null
 	@echo "the tables are those of charts/keywright/values.yaml and src/rights.rs"

@@ -170,7 +170,7 @@ mod tests {
     use crate::cli::kind::Kind;
     use crate::cli::testing::{at, condition, now, published, record, record_with, token};
 
-    fn with_conditions(conditions: &serde_json::Value, token: serde_json::Value) -> Record {
+    fn with_conditions(conditions: &serde_json::Value, token: &serde_json::Value) -> Record {
         let status = json!({"observedGeneration": 1, "conditions": conditions, "token": token});
         record(Kind::AccessToken, "reports", json!({}), status)
     }
@@ -193,7 +193,10 @@ mod tests {
         );
         let refused = condition("TokenFresh", "False", "InvalidClient", "the client was refused");
         let ready = condition("Ready", "True", "Published", "");
-        let stands = standing(&with_conditions(&json!([ready, refused]), token(-1, -600)), now());
+        let stands = standing(
+            &with_conditions(&json!([ready, refused]), &token(-1, -600)),
+            now(),
+        );
         assert_eq!(stands.message, "the client was refused");
     }
 
@@ -229,14 +232,14 @@ mod tests {
             ),
         ] {
             assert_stands(
-                &with_conditions(&json!([ready, stage]), token(600, 60)),
+                &with_conditions(&json!([ready, stage]), &token(600, 60)),
                 state,
                 reason,
             );
         }
         let not_ready = condition("Ready", "False", "SecretConflict", "");
         assert_stands(
-            &with_conditions(&json!([not_ready]), json!(null)),
+            &with_conditions(&json!([not_ready]), &json!(null)),
             State::NotReady,
             "SecretConflict",
         );
@@ -251,7 +254,7 @@ mod tests {
         );
         let unknown = condition("Ready", "Unknown", "ProviderPending", "");
         assert_stands(
-            &with_conditions(&json!([unknown]), json!(null)),
+            &with_conditions(&json!([unknown]), &json!(null)),
             State::Pending,
             "ProviderPending",
         );

@@ -14,6 +14,9 @@ pub(crate) const SHOP: &str = "shop";
 /// The shared provider, which comes with the release.
 pub(crate) const SHARED: &str = "corp";
 
+/// The ConfigMap with the authority of Didit's sandbox, in every namespace that it was introduced to.
+pub(crate) const AUTHORITY: &str = "didit-ca";
+
 const EMAIL: &str = "ops@corp.example.net";
 const PASSWORD: &str = "Corr3ct!horse";
 
@@ -55,7 +58,7 @@ impl Didit {
             "accountSecretRef": {"name": "didit-account"},
             "authUrl": self.sandbox.auth_url(),
             "apiUrl": self.sandbox.api_url(),
-            "caBundle": {"configMapKeyRef": {"name": "didit-ca", "key": "ca.crt"}},
+            "caBundle": {"configMapKeyRef": {"name": AUTHORITY, "key": "ca.crt"}},
         })
     }
 
@@ -71,7 +74,7 @@ impl Didit {
             }),
             json!({
                 "apiVersion": "v1", "kind": "ConfigMap",
-                "metadata": {"name": "didit-ca", "namespace": namespace},
+                "metadata": {"name": AUTHORITY, "namespace": namespace},
                 "data": {"ca.crt": authority},
             }),
         ] {
@@ -212,6 +215,22 @@ pub(crate) async fn live(cluster: &Cluster, suffix: &str) {
 
     cluster.delete("AccessToken", SHOP, &token).await;
     cluster.delete("ClientApplication", SHOP, &through_shared).await;
+}
+
+/// A provider whose authority nobody vouches for but the values of the chart.
+pub(crate) async fn trust_by_values(cluster: &Cluster, didit: &Didit) {
+    let mut spec = didit.spec();
+    spec.as_object_mut().unwrap().remove("caBundle").unwrap();
+    cluster
+        .apply(&json!({
+            "apiVersion": "keywright.dev/v1alpha1", "kind": "IdentityProvider",
+            "metadata": {"name": "without-bundle", "namespace": SHOP},
+            "spec": {"didit": spec},
+        }))
+        .await;
+    cluster
+        .until_ready("IdentityProvider", SHOP, "without-bundle", "True")
+        .await;
 }
 
 async fn value(cluster: &Cluster, secret: &str, key: &str) -> Value {

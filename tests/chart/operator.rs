@@ -26,6 +26,7 @@ impl Operator {
         let pod = &deployment["spec"]["template"]["spec"];
         let account = pod["serviceAccountName"].as_str().unwrap();
         let kubeconfig = cluster.kubeconfig_of(namespace, account).await;
+        let environment = environment(cluster, namespace, pod).await;
         let metrics = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -35,7 +36,7 @@ impl Operator {
             .directory()
             .join(format!("operator-{}.log", metrics.replace(':', "-")));
         let operator = Self {
-            child: spawn(pod, namespace, &kubeconfig, &log, &metrics),
+            child: spawn(pod, namespace, environment, &kubeconfig, &log, &metrics),
             log,
             metrics,
         };
@@ -106,7 +107,49 @@ impl Drop for Operator {
     }
 }
 
-fn spawn(pod: &Value, namespace: &str, kubeconfig: &Path, log: &Path, metrics: &str) -> Child {
+/// The variables that the container gets by value. Where they name the place of a volume made of a ConfigMap, they name
+/// a directory here that holds the same.
+async fn environment(cluster: &Cluster, namespace: &str, pod: &Value) -> Vec<(String, String)> {
+    let container = &pod["containers"][0];
+    let mut places = Vec::new();
+    for mount in container["volumeMounts"].as_array().into_iter().flatten() {
+        let volumes = pod["volumes"].as_array().unwrap();
+        let volume = volumes
+            .iter()
+            .find(|volume| volume["name"] == mount["name"])
+            .unwrap();
+        let name = volume["configMap"]["name"].as_str().unwrap();
+        let directory = cluster.directory().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let map = cluster.get("ConfigMap", namespace, name).await.unwrap();
+        for (key, text) in map["data"].as_object().unwrap() {
+            std::fs::write(directory.join(key), text.as_str().unwrap()).unwrap();
+        }
+        places.push((
+            mount["mountPath"].as_str().unwrap(),
+            directory.display().to_string(),
+        ));
+    }
+    let variables = container["env"].as_array().unwrap().iter();
+    variables
+        .filter_map(|variable| {
+            let mut value = variable["value"].as_str()?.to_owned();
+            for (there, here) in &places {
+                value = value.replace(there, here);
+            }
+            Some((variable["name"].as_str()?.to_owned(), value))
+        })
+        .collect()
+}
+
+fn spawn(
+    pod: &Value,
+    namespace: &str,
+    environment: Vec<(String, String)>,
+    kubeconfig: &Path,
+    log: &Path,
+    metrics: &str,
+) -> Child {
     let container = &pod["containers"][0];
     let arguments = container["args"]
         .as_array()
@@ -119,6 +162,7 @@ fn spawn(pod: &Value, namespace: &str, kubeconfig: &Path, log: &Path, metrics: &
         .arg(format!("--metrics-address={metrics}"))
         // Nothing of this machine's, such as a proxy, may change what is tested.
         .env_clear()
+        .envs(environment)
         .env("KUBECONFIG", kubeconfig)
         .env("POD_NAMESPACE", namespace)
         .env("POD_NAME", "keywright-0")

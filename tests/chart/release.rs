@@ -8,7 +8,7 @@ use keywright_helm::{Failure, Helm, chart};
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, eventually};
-use crate::life::{self, Didit, SHARED, SHOP};
+use crate::life::{self, AUTHORITY, Didit, SHARED, SHOP};
 use crate::operator::Operator;
 use crate::rights::{Grant, Scope};
 use crate::used::used;
@@ -32,6 +32,7 @@ async fn a_release_does_its_work_with_the_rights_of_the_chart_and_leaves_what_us
         cluster_id: "",
         leader_election: true,
     };
+    definitions_of_somebody_else_are_taken_over_only_when_asked_for(&cluster, &helm).await;
     let said = install(&helm, &chart(), &values(&everywhere, &didit)).unwrap();
     assert!(
         said.contains(&format!("clusteridentityprovider/{SHARED}")),
@@ -85,10 +86,13 @@ async fn a_release_does_its_work_with_the_rights_of_the_chart_and_leaves_what_us
         ..everywhere
     };
     let (earlier, applications) = (cluster.audit().len(), didit.applications());
-    install(&helm, &chart(), &values(&narrow, &didit)).unwrap();
+    let mut other_values = values(&narrow, &didit);
+    other_values["extraCA"] = json!({"configMap": AUTHORITY});
+    install(&helm, &chart(), &other_values).unwrap();
     assert_eq!(Standing::of(&cluster).await, before, "after another installation");
     let operator = Operator::start(&cluster, RELEASE, NAME).await;
     life::live(&cluster, "two").await;
+    life::trust_by_values(&cluster, &didit).await;
     let log = operator.stop().await;
     every_right_is_used(&cluster.audit()[earlier..], &narrow);
     assert!(!log.to_lowercase().contains("forbidden"), "{log}");
@@ -99,6 +103,32 @@ async fn a_release_does_its_work_with_the_rights_of_the_chart_and_leaves_what_us
     );
     let _operator = Operator::start(&cluster, RELEASE, NAME).await;
     the_test_of_the_release_passes(&cluster, &helm, &values(&narrow, &didit)).await;
+}
+
+/// A definition that somebody has applied with kubectl is not Helm's until an administrator says so.
+async fn definitions_of_somebody_else_are_taken_over_only_when_asked_for(cluster: &Cluster, helm: &Helm) {
+    let manifests = helm.template(&chart(), RELEASE, &json!({})).unwrap();
+    let mut all = manifests.into_iter();
+    let mut definition = all
+        .find(|manifest| manifest["kind"] == "CustomResourceDefinition")
+        .unwrap();
+    definition["metadata"]["labels"] = json!({});
+    cluster.apply(&definition).await;
+    let chart = chart().display().to_string();
+    let arguments = [
+        "install",
+        NAME,
+        &chart,
+        "--namespace",
+        RELEASE,
+        "--dry-run=server",
+    ];
+    let Failure(said) = helm.run(&arguments, &json!({})).unwrap_err();
+    assert!(said.contains("invalid ownership metadata"), "{said}");
+    let taking = [&arguments[..], &["--take-ownership"]].concat();
+    helm.run(&taking, &json!({})).unwrap();
+    let name = definition["metadata"]["name"].as_str().unwrap();
+    cluster.delete("CustomResourceDefinition", "", name).await;
 }
 
 /// The namespaces, and what the providers read in them. Into that of the release come only pods that may do nothing that

@@ -2,14 +2,15 @@
 
 use k8s_openapi::jiff::Timestamp;
 
+use crate::api::conditions::READY;
 use crate::cli::age::moment;
 use crate::cli::kind::Kind;
 use crate::cli::record::Record;
 use crate::cli::standing::brake;
 
 /// What the operator's pauses are; `docs/architecture.md` has more.
-const PAUSES: &str = "after what passes by itself within seconds to five minutes, after a refusal within ten to thirty \
-                      minutes, and at once when the resource, its provider or a Secret that it reads changes";
+const AGAIN: &str = "A failure that passes by itself is tried again within five minutes, a refusal within half an hour, \
+                     and both at once when the resource, its provider or a Secret that it reads changes";
 
 /// Sentences about what happens next. `provider` is that of the resource, where it could be read.
 pub(super) fn next(record: &Record, provider: Option<&Record>, now: Timestamp) -> Vec<String> {
@@ -27,15 +28,19 @@ pub(super) fn next(record: &Record, provider: Option<&Record>, now: Timestamp) -
         ];
     }
     let held_back = held_back(record, provider, now);
+    let is_held_back = held_back.is_some();
     let mut sentences: Vec<String> = held_back.into_iter().collect();
     sentences.extend(requested(record));
     sentences.extend(creation(record, now));
     sentences.extend(code(record, now));
-    sentences.push(if record.kind.has_credential() {
-        credential(record, now)
-    } else {
-        provider_check(record)
-    });
+    if record.kind.has_credential() {
+        sentences.push(credential(record, now));
+        if needs_trying(record, now) {
+            sentences.push(AGAIN.to_owned());
+        }
+    } else if !is_held_back {
+        sentences.push(provider_check(record));
+    }
     sentences
 }
 
@@ -93,12 +98,10 @@ fn held_back(record: &Record, provider: Option<&Record>, now: Timestamp) -> Opti
         .find_map(|held| brake(held, now).map(|brake| (held, brake)));
     braked.map(|(held, brake)| {
         format!(
-            "The account of {} is not logged in before {} ({}: {}), unless its Secret changes before: then it is tried \
-             at once",
+            "The account of {} is not logged in before {} ({}), unless its Secret changes before: then it is tried at once",
             held.place(),
             moment(brake.until.0, now),
-            brake.reason,
-            brake.message.trim_end_matches('.')
+            brake.reason
         )
     })
 }
@@ -137,19 +140,30 @@ fn code(record: &Record, now: Timestamp) -> Option<String> {
     })
 }
 
+/// Whether something is to be done that may fail.
+fn needs_trying(record: &Record, now: Timestamp) -> bool {
+    match &record.status.token {
+        Some(token) => token.refresh_at.0 <= now,
+        None => !record.is_ready() || record.wants_token(),
+    }
+}
+
 fn credential(record: &Record, now: Timestamp) -> String {
     let Some(token) = &record.status.token else {
-        return match (record.is_ready(), record.kind) {
-            (true, Kind::ClientApplication) if !record.wants_token() => compared(record, now),
-            (true, _) if !record.wants_token() => "Nothing has to be done for it".to_owned(),
-            (true, _) => format!("A token is asked for. What fails is tried again {PAUSES}"),
-            (false, _) => format!("The operator goes on by itself: what fails is tried again {PAUSES}"),
+        return match record.condition(READY) {
+            Some(ready) if ready.status == "False" => {
+                format!("{} is in the way: its condition says what to do", ready.reason)
+            }
+            _ if record.wants_token() => "A token is asked for".to_owned(),
+            _ if !record.is_ready() => "The operator goes on by itself".to_owned(),
+            _ if record.kind == Kind::ClientApplication => compared(record, now),
+            _ => "Nothing has to be done for it".to_owned(),
         };
     };
     let (refresh, expires) = (token.refresh_at.0, token.expires_at.0);
     if expires <= now {
         format!(
-            "The token expired at {}. A new one is tried {PAUSES}",
+            "The token expired at {}. A new one is asked for",
             moment(expires, now)
         )
     } else if refresh > now {
@@ -160,7 +174,7 @@ fn credential(record: &Record, now: Timestamp) -> String {
         )
     } else {
         format!(
-            "A refresh is due since {}. The published token stays, and expires at {}. A new one is tried {PAUSES}",
+            "A refresh is due since {}. The published token stays, and expires at {}",
             moment(refresh, now),
             moment(expires, now)
         )
@@ -236,7 +250,7 @@ mod tests {
             ),
             (
                 record(Kind::AccessToken, "a", json!({}), published(token(-600, -900))),
-                "The token expired at 2026-11-25T11:50:00Z (10m ago). A new one is tried after what passes",
+                "The token expired at 2026-11-25T11:50:00Z (10m ago). A new one is asked for\nA failure that passes by itself",
             ),
             (
                 record(Kind::ClientApplication, "a", json!({}), checked),
@@ -265,7 +279,7 @@ mod tests {
             ),
             (
                 record(Kind::ClientApplication, "a", json!({}), failed.clone()),
-                "The operator goes on by itself",
+                "Unavailable is in the way: its condition says what to do\nA failure that passes by itself",
             ),
             (provider(json!({}), ready), "--provider-check-interval"),
             (
@@ -288,7 +302,7 @@ mod tests {
         let brake = json!({"login": {"credentialsVersion": "1", "brake": {"reason": "LoginRefused", "until": at(2520).to_string(), "message": "401 Unauthorized."}}});
         let told = of(&record, Some(&provider(json!({}), brake)));
         let expected = "The account of IdentityProvider shop/didit is not logged in before 2026-11-25T12:42:00Z (in 42m) \
-                        (LoginRefused: 401 Unauthorized), unless its Secret changes before: then it is tried at once\n\
+                        (LoginRefused), unless its Secret changes before: then it is tried at once\n\
                         A refresh is due since";
         assert!(told.starts_with(expected), "{told}");
         let told = of(&record, Some(&provider(json!({"suspend": true}), json!({}))));
@@ -334,11 +348,7 @@ mod tests {
             ),
         ] {
             let told = of(&asked(annotations, fulfilled), None);
-            assert_eq!(
-                expected.is_none_or(|expected| told.contains(expected)),
-                true,
-                "{told}"
-            );
+            assert!(expected.is_none_or(|expected| told.contains(expected)), "{told}");
             assert_eq!(told.contains("as was requested"), expected.is_some(), "{told}");
         }
     }

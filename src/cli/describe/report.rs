@@ -37,6 +37,8 @@ pub(super) struct Report {
     pub(super) client_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) secret: Option<String>,
+    /// Whether it was written.
+    pub(super) secret_written: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) token: Option<Token>,
     /// What its own account is held back by.
@@ -163,6 +165,7 @@ impl Report {
             application_id: record.status.application_id.clone(),
             client_id: record.status.client_id.clone(),
             secret: record.secret().map(str::to_owned),
+            secret_written: record.status.secret.is_some(),
             token: record.status.token.as_ref().map(token),
             login_pause: login_pause(record, now),
             requests: requests(record),
@@ -344,6 +347,7 @@ mod tests {
                 },
                 "clientId": "client",
                 "secret": "s",
+                "secretWritten": false,
                 "token": {
                     "issuedAt": "2026-11-25T11:50:00Z",
                     "refreshAt": "2026-11-25T12:01:00Z",

@@ -1,10 +1,12 @@
 //! Providers, Secrets in conflict, and credentials, by what their conditions say.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::jiff::Timestamp;
 
 use super::finding::Finding;
 use super::shown;
-use crate::api::client_application::SECRET_SYNCED;
+use crate::api::client_application::{PROVIDER_READY, SECRET_SYNCED};
 use crate::cli::kind::Kind;
 use crate::cli::record::Record;
 use crate::cli::standing::{Standing, State, brake, standing};
@@ -16,22 +18,32 @@ const CONFLICTS: [&str; 3] = ["SecretConflict", "SecretClaimed", "SecretRefused"
 pub(super) fn findings(records: &[Record], not_listed: &[(Kind, String)], now: Timestamp) -> Vec<Finding> {
     let (credentials, providers): (Vec<&Record>, Vec<&Record>) =
         records.iter().partition(|record| record.kind.has_credential());
-    let mut findings = Vec::new();
-    for (kind, why) in not_listed {
-        let mend = format!("ask somebody who may, or be allowed to list {}", kind.plural());
-        findings.push(Finding::warn(
-            "resources",
-            format!("{} could not be listed: {why}", kind.plural()),
-            mend,
-        ));
+    let mut findings: Vec<Finding> = unlisted(not_listed).into_iter().collect();
+    // Where something could not be listed, nothing is known of what is not there.
+    if not_listed.is_empty() || !providers.is_empty() {
+        findings.extend(of_providers(&providers, now));
     }
-    findings.extend(of_providers(&providers, now));
+    if !not_listed.is_empty() && credentials.is_empty() {
+        return findings;
+    }
     let (in_conflict, others): (Vec<&Record>, Vec<&Record>) = credentials
         .into_iter()
         .partition(|record| conflict(record).is_some());
     findings.extend(of_secrets(&in_conflict, others.len()));
     findings.extend(of_credentials(&others, now));
     findings
+}
+
+fn unlisted(not_listed: &[(Kind, String)]) -> Option<Finding> {
+    let (_, why) = not_listed.first()?;
+    let kinds: BTreeSet<_> = not_listed.iter().map(|(kind, _)| kind.plural()).collect();
+    let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
+    let mend = "ask somebody who may, or be allowed to list them";
+    Some(Finding::warn(
+        "resources",
+        format!("{kinds} could not be listed: {why}"),
+        mend,
+    ))
 }
 
 fn of_providers(providers: &[&Record], now: Timestamp) -> Vec<Finding> {
@@ -88,11 +100,7 @@ fn of_secrets(in_conflict: &[&Record], others: usize) -> Vec<Finding> {
     }
     let findings = in_conflict.iter().filter_map(|record| {
         let message = format!("{}: {}", record.place(), conflict(record)?);
-        Some(Finding::wrong(
-            check,
-            message,
-            "change spec.secret of one of the two, or remove what nobody needs",
-        ))
+        Some(Finding::wrong(check, message, mend(record)))
     });
     findings.collect()
 }
@@ -116,7 +124,7 @@ fn of_credentials(records: &[&Record], now: Timestamp) -> Vec<Finding> {
             "{} is {}: {}",
             record.place(),
             stands.state.as_str(),
-            said(&stands)
+            of_credential(record, &stands)
         );
         match stands.state {
             State::Ready | State::Suspended | State::Deleting => well += 1,
@@ -154,6 +162,24 @@ fn said(stands: &Standing) -> String {
     match stands.message.as_str() {
         "" => stands.reason.clone(),
         message => format!("{}: {message}", stands.reason),
+    }
+}
+
+/// What a provider says of itself is not said again by each that uses it.
+fn of_credential(record: &Record, stands: &Standing) -> String {
+    let provider = record
+        .condition(PROVIDER_READY)
+        .filter(|ready| ready.status == "False");
+    match (provider, &record.spec.provider_ref) {
+        (Some(provider), Some(reference)) if provider.reason == stands.reason => {
+            format!(
+                "{} of {} {}",
+                stands.reason,
+                reference.kind.as_str(),
+                reference.name
+            )
+        }
+        _ => said(stands),
     }
 }
 
@@ -282,9 +308,29 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_listed_is_a_warning() {
-        let found = findings(&[], &[(Kind::AccessToken, "forbidden".into())], now());
-        assert_eq!(found[0].message, "accesstokens could not be listed: forbidden");
+    fn what_a_provider_says_is_not_repeated_by_its_users() {
+        let spec = json!({"providerRef": {"kind": "IdentityProvider", "name": "didit"}});
+        let status = json!({"observedGeneration": 1, "conditions": [
+            condition("Ready", "True", "Published", ""),
+            condition("ProviderReady", "False", "LoginRefused", "a long sentence"),
+        ]});
+        let told = told(&[record(Kind::ClientApplication, "payments", spec, status)]);
+        let expected = "credentials: ClientApplication shop/payments is Degraded: LoginRefused of IdentityProvider didit";
+        assert!(told.contains(&(Level::Warn, expected.to_owned())), "{told:#?}");
+    }
+
+    #[test]
+    fn what_could_not_be_listed_is_one_warning_and_nothing_is_said_of_it() {
+        let not_listed = [
+            (Kind::AccessToken, "forbidden".into()),
+            (Kind::IdentityProvider, "forbidden".into()),
+        ];
+        let found = findings(&[], &not_listed, now());
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert_eq!(
+            found[0].message,
+            "accesstokens, identityproviders could not be listed: forbidden"
+        );
         assert_eq!(found[0].level, Level::Warn);
     }
 }

@@ -1,11 +1,13 @@
 //! What `keywright status` says, in the shape of its JSON.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::Outcome;
+use crate::cli::kind::Kind;
 use crate::cli::record::Record;
 use crate::cli::standing::{Left, State, brake, left, standing};
 
@@ -98,6 +100,17 @@ pub(super) struct NotRead {
     pub(super) message: String,
 }
 
+impl NotRead {
+    /// A kind, and what the API server said.
+    pub(super) fn new(kind: Kind, message: String) -> Self {
+        Self {
+            kind: kind.plural(),
+            has_credentials: kind.has_credential(),
+            message,
+        }
+    }
+}
+
 impl Report {
     /// How everything stands at a time.
     pub(super) fn new(records: &[Record], not_read: Vec<NotRead>, now: Timestamp) -> Self {
@@ -128,6 +141,20 @@ impl Report {
             needs_attention: of_credentials + of_providers,
             not_read,
         }
+    }
+
+    /// The same for one namespace: of the shared providers only those that something in it uses.
+    pub(super) fn of_namespace(mut records: Vec<Record>, mut not_read: Vec<NotRead>, now: Timestamp) -> Self {
+        let shared = Kind::ClusterIdentityProvider;
+        let used: BTreeSet<String> = records
+            .iter()
+            .filter_map(|record| record.spec.provider_ref.as_ref())
+            .filter(|reference| Kind::from(reference.kind) == shared)
+            .map(|reference| reference.name.clone())
+            .collect();
+        records.retain(|record| record.kind != shared || used.contains(&record.name));
+        not_read.retain(|unread| unread.kind != shared.plural() || !used.is_empty());
+        Self::new(&records, not_read, now)
     }
 
     /// What a script learns from the exit code. Who may not see shared providers may still see whether all is well.
@@ -204,7 +231,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cli::kind::Kind;
     use crate::cli::testing::{condition, now, published, record, token};
 
     fn mixed() -> Vec<Record> {
@@ -241,6 +267,28 @@ mod tests {
     }
 
     #[test]
+    fn a_namespace_is_shown_with_the_shared_providers_that_it_uses() {
+        let unread = || vec![NotRead::new(Kind::ClusterIdentityProvider, "forbidden".into())];
+        let report = Report::of_namespace(mixed(), unread(), now());
+        let names: Vec<_> = report.providers.iter().map(|of| of.name.as_str()).collect();
+        assert_eq!(names, ["didit"]);
+        assert!(report.not_read.is_empty());
+
+        let spec = json!({"providerRef": {"kind": "ClusterIdentityProvider", "name": "corp"}});
+        let mut records = mixed();
+        records.push(record(
+            Kind::AccessToken,
+            "shared",
+            spec,
+            published(token(60, 30)),
+        ));
+        let report = Report::of_namespace(records, unread(), now());
+        let names: Vec<_> = report.providers.iter().map(|of| of.name.as_str()).collect();
+        assert_eq!(names, ["corp", "didit"]);
+        assert_eq!(report.not_read.len(), 1);
+    }
+
+    #[test]
     fn a_script_learns_whether_it_was_told_everything() {
         let good = vec![record(
             Kind::AccessToken,
@@ -248,11 +296,7 @@ mod tests {
             json!({}),
             published(token(7200, 3600)),
         )];
-        let unread = |kind: Kind| NotRead {
-            kind: kind.plural(),
-            has_credentials: kind.has_credential(),
-            message: "forbidden".into(),
-        };
+        let unread = |kind| NotRead::new(kind, "forbidden".into());
         for (not_read, outcome) in [
             (vec![], Outcome::Good),
             (vec![unread(Kind::ClusterIdentityProvider)], Outcome::Good),
