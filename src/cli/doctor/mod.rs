@@ -30,7 +30,7 @@ use finding::{Finding, Report};
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     operator: OperatorArgs,
-    /// Form of the output; text when absent
+    /// Form of the output: json for programs, whose fields docs/command-line.md explains; text when absent
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
     #[command(flatten)]

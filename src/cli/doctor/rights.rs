@@ -86,7 +86,7 @@ pub(super) fn findings(rights: &Rights, deployment: &Deployment) -> Vec<Finding>
         Known::Yes(answers) => answers,
         Known::No(why) => {
             let mend = "ask as somebody who may create subjectaccessreviews, or in the operator's pod: `kubectl exec` \
-                        with `keywright doctor`";
+                        with `/keywright doctor`";
             return vec![Finding::warn(
                 CHECK,
                 format!("the rights of {user} are not known: {why}"),

@@ -25,7 +25,7 @@ pub(super) struct StatusArgs {
     /// All namespaces
     #[arg(short = 'A', long)]
     all_namespaces: bool,
-    /// Form of the output; a table when absent
+    /// Form of the output: json for programs, whose fields docs/command-line.md explains; text when absent
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
     #[command(flatten)]
