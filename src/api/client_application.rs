@@ -106,6 +106,10 @@ pub const KEY_ACCEPTED: &str = "KeyAccepted";
         "spec.adopt cannot change once it is set. Create another ClientApplication to adopt another application",
     ),
     validation = rule(
+        "!has(self.secret.keys) || !(has(self.secret.keys.email) || has(self.secret.keys.password))",
+        "spec.secret.keys: the Secret of a ClientApplication holds no email and no password. They stand in the Secret of the account",
+    ),
+    validation = rule(
         "self.secret.name != oldSelf.secret.name || (has(self.secret.type) ? self.secret.type : 'Opaque') == (has(oldSelf.secret.type) ? oldSelf.secret.type : 'Opaque')",
         "spec.secret.type cannot change while spec.secret.name stays: Kubernetes does not let a Secret change its type. Choose another name as well",
     ),

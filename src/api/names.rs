@@ -47,3 +47,6 @@ pub const REVOKE_REQUESTED_ANNOTATION: &str = "keywright.dev/revoke-requested-at
 
 /// Finalizer on a [`crate::api::AccessToken`] whose token is revoked when the resource is deleted.
 pub const REVOKE_FINALIZER: &str = "keywright.dev/revoke-token";
+
+/// Annotation on an [`crate::api::IdentityAccount`]: another value asks for a new code once.
+pub const CODE_REQUESTED_ANNOTATION: &str = "keywright.dev/code-requested-at";

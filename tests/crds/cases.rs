@@ -26,14 +26,14 @@ const TOKEN: &str = "AccessToken";
 const PROVIDER: &str = "IdentityProvider";
 const CLUSTER_PROVIDER: &str = "ClusterIdentityProvider";
 
-const KEYS_CLASH: &str = "secret.keys gives the same name to two keys";
-const INSECURE_AUTH: &str = "didit.authUrl must start with https://";
-const INSECURE_API: &str = "didit.apiUrl must start with https://";
-const AUTH_URL: &str = "didit.authUrl must be an absolute http or https address";
+pub(super) const KEYS_CLASH: &str = "secret.keys gives the same name to two keys";
+pub(super) const INSECURE_AUTH: &str = "didit.authUrl must start with https://";
+pub(super) const INSECURE_API: &str = "didit.apiUrl must start with https://";
+pub(super) const AUTH_URL: &str = "didit.authUrl must be an absolute http or https address";
 const API_URL: &str = "didit.apiUrl must be an absolute http or https address";
 const DATA_LOCATION: &str = "spec.didit.dataLocation cannot change";
 const ADOPT: &str = "spec.adopt cannot change once it is set";
-const SECRET_TYPE: &str = "spec.secret.type cannot change while spec.secret.name stays";
+pub(super) const SECRET_TYPE: &str = "spec.secret.type cannot change while spec.secret.name stays";
 const LABEL_VALUES: &str = "secret.labels may only have values that Kubernetes accepts for labels";
 
 const ONE_API: &str = "spec needs exactly one of didit and oauth2";
@@ -68,7 +68,7 @@ fn provider(change: Value) -> Value {
 }
 
 /// JSON merge patch (RFC 7396).
-fn merged(base: Value, change: Value) -> Value {
+pub(super) fn merged(base: Value, change: Value) -> Value {
     match (base, change) {
         (Value::Object(mut base), Value::Object(change)) => {
             for (key, value) in change {
@@ -83,7 +83,7 @@ fn merged(base: Value, change: Value) -> Value {
     }
 }
 
-fn create(kind: &'static str, says: &'static str, spec: Value, expected: Expected) -> Case {
+pub(super) fn create(kind: &'static str, says: &'static str, spec: Value, expected: Expected) -> Case {
     Case {
         says,
         kind,
@@ -117,6 +117,7 @@ pub(crate) fn all() -> Vec<Case> {
         tokens(),
         token_clients(),
         token_changes(),
+        super::accounts::accounts(),
     ]
     .into_iter()
     .flatten()
@@ -293,6 +294,11 @@ fn secrets() -> Vec<Case> {
             "two names exchanged",
             json!({"keys": {"apiKey": "client_id", "clientId": "api_key"}}),
             Accepted,
+        ),
+        case(
+            "a name for an account's password",
+            json!({"keys": {"password": "pass"}}),
+            ByRule("spec.secret.keys: the Secret of a ClientApplication holds no email and no password"),
         ),
         case(
             "a label of ours",
