@@ -16,6 +16,7 @@
 mod budget;
 mod decide;
 mod recorded;
+mod status;
 mod stop;
 
 #[cfg(test)]
