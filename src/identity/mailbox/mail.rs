@@ -1,6 +1,6 @@
 //! What is read out of a mail.
 
-use mail_parser::{HeaderName, HeaderValue, Message, MessageParser, PartType};
+use mail_parser::{HeaderName, HeaderValue, Message, MessageParser, MimeHeaders, PartType};
 
 use super::html;
 
@@ -36,13 +36,32 @@ pub(super) fn from_addresses(header: &[u8]) -> Vec<String> {
 
 /// What a person would read. A mail that is cut off is read as far as it goes.
 pub(super) fn content(mail: &[u8]) -> Content {
-    let Some(message) = MessageParser::new().parse(mail) else {
+    let closed = closed(mail);
+    let Some(message) = MessageParser::new().parse(&closed) else {
         return Content::default();
     };
     Content {
         subject: message.subject().unwrap_or_default().to_owned(),
         texts: texts(&message),
     }
+}
+
+/// The mail with the ends of its multiparts once more, innermost first. The parser decodes no part whose end is
+/// missing, and behind the end of a mail they mean nothing (RFC 2046 section 5.1.1).
+fn closed(mail: &[u8]) -> Vec<u8> {
+    let mut closed = mail.to_vec();
+    let Some(message) = MessageParser::new().parse(mail) else {
+        return closed;
+    };
+    let boundaries = message
+        .parts
+        .iter()
+        .take(MAX_PARTS)
+        .filter_map(|part| part.content_type()?.attribute("boundary"));
+    for boundary in boundaries.collect::<Vec<_>>().into_iter().rev() {
+        closed.extend(format!("\r\n--{boundary}--\r\n").bytes());
+    }
+    closed
 }
 
 fn texts(message: &Message<'_>) -> Vec<String> {

@@ -38,6 +38,7 @@ mod lookup;
 mod mail;
 mod reader;
 mod tls;
+mod trouble;
 
 pub use config::{AfterRead, MailboxConfig};
 pub use error::MailboxError;

@@ -1,12 +1,9 @@
 //! Connecting, looking, settling.
 
-use std::io;
-
 use k8s_openapi::jiff::civil::Date;
 use k8s_openapi::jiff::tz::TimeZone;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::ServerName;
-use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -14,10 +11,10 @@ use tokio_rustls::client::TlsStream;
 
 use super::code::{self, Extraction};
 use super::config::{AfterRead, MailboxConfig};
-use super::imap::{Condition, Connection, Failure, Query, Session, Status};
-use super::lookup::{Absence, FoundCode, Lookup, MailId, candidates, earliest};
+use super::imap::{Connection, Query, Session};
+use super::lookup::{Absence, Candidate, FoundCode, Lookup, MailId, candidates, earliest};
+use super::trouble::io_words;
 use super::{MailboxError, mail, tls};
-use crate::identity::http::tidy;
 
 /// How many mails are looked at: the last that came.
 const MAX_MAILS: usize = 20;
@@ -28,17 +25,11 @@ const MAX_HEADER: usize = 32 << 10;
 /// How much of a mail is read. A code stands at its beginning.
 const MAX_MAIL: usize = 256 << 10;
 
-/// Response codes of servers that cannot serve now (RFC 5530, RFC 3501).
-const BUSY_CODES: [&str; 4] = ["UNAVAILABLE", "SERVERBUG", "INUSE", "LIMIT"];
-
-/// What is done before a mail is read: until then the server's words cannot be those of a mail.
-const BEFORE_MAILS: [&str; 4] = ["its greeting", "LOGIN", "EXAMINE", "SELECT"];
-
 type TlsSession = Session<TlsStream<TcpStream>>;
 
 /// A mailbox that codes arrive in. It keeps no connection.
 pub struct Mailbox {
-    config: MailboxConfig,
+    pub(super) config: MailboxConfig,
     name: ServerName<'static>,
     connector: TlsConnector,
 }
@@ -90,11 +81,19 @@ impl Mailbox {
             .select(folder)
             .await
             .map_err(|failure| self.folder_error("SELECT", folder, failure))?;
-        if validity == mail.uid_validity {
+        // Some servers do not answer when they are to move what is not there.
+        if validity == mail.uid_validity && self.has(&mut session, mail.uid).await? {
             self.settle_in(&mut session, mail.uid).await?;
         }
         session.log_out().await;
         Ok(())
+    }
+
+    async fn has(&self, session: &mut TlsSession, uid: u32) -> Result<bool, MailboxError> {
+        session
+            .has(uid)
+            .await
+            .map_err(|failure| self.error("UID SEARCH", failure))
     }
 
     async fn settle_in(&self, session: &mut TlsSession, uid: u32) -> Result<(), MailboxError> {
@@ -104,13 +103,10 @@ impl Mailbox {
                 .mark_seen(uid)
                 .await
                 .map_err(|failure| self.error("UID STORE", failure)),
-            AfterRead::Move(folder) => session.move_to(uid, folder).await.map_err(|failure| {
-                // RFC 3501 section 6.4.7: the folder is not there and could be made.
-                match &failure {
-                    Failure::Refused(status) if is_missing(status) => self.folder_missing(folder),
-                    _ => self.error("UID MOVE", failure),
-                }
-            }),
+            AfterRead::Move(folder) => session
+                .move_to(uid, folder)
+                .await
+                .map_err(|failure| self.move_error(folder, failure)),
         }
     }
 
@@ -161,15 +157,7 @@ impl Mailbox {
             .examine(folder)
             .await
             .map_err(|failure| self.folder_error("EXAMINE", folder, failure))?;
-        let uids = self.newest(session, newer_than).await?;
-        if uids.is_empty() {
-            return Ok(Lookup::Absent(Absence::NoMail));
-        }
-        let headers = session
-            .headers(&uids, MAX_HEADER)
-            .await
-            .map_err(|failure| self.error("UID FETCH", failure))?;
-        let candidates = match candidates(&headers, &self.config.senders, newer_than) {
+        let candidates = match self.candidates(session, newer_than).await? {
             Ok(candidates) => candidates,
             Err(absence) => return Ok(Lookup::Absent(absence)),
         };
@@ -198,23 +186,40 @@ impl Mailbox {
         Ok(Lookup::Absent(Absence::NoCode { mails }))
     }
 
-    /// The last mails that came, those of allowed senders if the server finds any.
-    async fn newest(
+    /// The mails that may hold the code, or why there are none.
+    async fn candidates(
         &self,
         session: &mut TlsSession,
         newer_than: Timestamp,
-    ) -> Result<Vec<u32>, MailboxError> {
-        let since = search_day(newer_than);
-        let mut uids = self.search(session, since, &self.config.senders).await?;
-        // It is looked at the others too, to tell a sender that is not allowed from no mail at all, and since
+    ) -> Result<Result<Vec<Candidate>, Absence>, MailboxError> {
+        let senders = &self.config.senders;
+        let found = self.candidates_from(session, newer_than, senders).await?;
+        // The others are looked at too, to tell senders that are not allowed from no mail at all, and since
         // servers differ in what they find in an address.
-        if uids.is_empty() && !self.config.senders.is_empty() {
-            uids = self.search(session, since, &[]).await?;
+        if found.is_err() && !senders.is_empty() {
+            return self.candidates_from(session, newer_than, &[]).await;
         }
+        Ok(found)
+    }
+
+    async fn candidates_from(
+        &self,
+        session: &mut TlsSession,
+        newer_than: Timestamp,
+        searched: &[String],
+    ) -> Result<Result<Vec<Candidate>, Absence>, MailboxError> {
+        let mut uids = self.search(session, search_day(newer_than), searched).await?;
         // UIDs grow, so the last mails have the highest.
         uids.sort_unstable_by(|left, right| right.cmp(left));
         uids.truncate(MAX_MAILS);
-        Ok(uids)
+        if uids.is_empty() {
+            return Ok(Err(Absence::NoMail));
+        }
+        let headers = session
+            .headers(&uids, MAX_HEADER)
+            .await
+            .map_err(|failure| self.error("UID FETCH", failure))?;
+        Ok(candidates(&headers, &self.config.senders, newer_than))
     }
 
     async fn search(
@@ -228,74 +233,6 @@ impl Mailbox {
             .await
             .map_err(|failure| self.error("UID SEARCH", failure))
     }
-
-    fn login_error(&self, failure: Failure) -> MailboxError {
-        match failure {
-            Failure::Refused(status) if status.condition == Condition::No && !is_busy(&status) => {
-                MailboxError::LoginRefused {
-                    server: self.config.server(),
-                    words: self.words(&status),
-                }
-            }
-            other => self.error("LOGIN", other),
-        }
-    }
-
-    fn folder_error(&self, step: &'static str, folder: &str, failure: Failure) -> MailboxError {
-        match failure {
-            Failure::Refused(status) if status.condition == Condition::No && !is_busy(&status) => {
-                self.folder_missing(folder)
-            }
-            other => self.error(step, other),
-        }
-    }
-
-    fn folder_missing(&self, folder: &str) -> MailboxError {
-        MailboxError::FolderMissing {
-            server: self.config.server(),
-            folder: folder.to_owned(),
-        }
-    }
-
-    fn error(&self, step: &'static str, failure: Failure) -> MailboxError {
-        let server = self.config.server();
-        let protocol = |problem: &str| MailboxError::Protocol {
-            server: self.config.server(),
-            step,
-            problem: problem.to_owned(),
-        };
-        match failure {
-            Failure::TimedOut => self.unreachable(&format!("it did not answer {step} in time")),
-            Failure::Lost(kind) => self.unreachable(io_words(kind)),
-            Failure::Senseless(problem) => protocol(problem),
-            Failure::Refused(status) if status.condition == Condition::Bye || is_busy(&status) => {
-                let words = BEFORE_MAILS.contains(&step).then(|| self.words(&status));
-                MailboxError::Unavailable {
-                    server,
-                    words: words.unwrap_or_default(),
-                }
-            }
-            Failure::Refused(_) => protocol("it refuses the command"),
-        }
-    }
-
-    fn unreachable(&self, problem: &str) -> MailboxError {
-        MailboxError::Unreachable {
-            server: self.config.server(),
-            problem: problem.to_owned(),
-        }
-    }
-
-    /// The server's words, one bounded line without the password.
-    fn words(&self, status: &Status) -> String {
-        let password = self.config.password.expose_secret();
-        let words = if password.is_empty() {
-            status.text.clone()
-        } else {
-            status.text.replace(password, "***")
-        };
-        tidy(&words)
-    }
 }
 
 /// The day before the earliest mail's, since SINCE compares days in the mail server's time zone, whichever
@@ -306,27 +243,4 @@ fn search_day(newer_than: Timestamp) -> Date {
         .unwrap_or(Timestamp::UNIX_EPOCH)
         .to_zoned(TimeZone::UTC)
         .date()
-}
-
-fn is_busy(status: &Status) -> bool {
-    BUSY_CODES.iter().any(|code| status.has_code(code))
-}
-
-fn is_missing(status: &Status) -> bool {
-    ["TRYCREATE", "NONEXISTENT", "CANNOT"]
-        .iter()
-        .any(|code| status.has_code(code))
-}
-
-const fn io_words(kind: io::ErrorKind) -> &'static str {
-    match kind {
-        io::ErrorKind::ConnectionRefused => "connection refused",
-        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
-            "connection reset"
-        }
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route to it",
-        io::ErrorKind::UnexpectedEof => "the connection was closed",
-        io::ErrorKind::TimedOut => "no connection was made in time",
-        _ => "no connection could be made; does its name resolve?",
-    }
 }

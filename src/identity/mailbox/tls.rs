@@ -78,7 +78,8 @@ pub(super) fn refusal(error: &io::Error) -> Option<String> {
         });
     };
     Some(match reason {
-        CertificateError::UnknownIssuer => {
+        // The second is an authority that has the name of a trusted one and another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "its certificate was not issued by an authority that is trusted here; add that authority's \
              certificate to the CA bundle"
                 .to_owned()

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -114,6 +115,8 @@ func serveMails(listener net.Listener, user *imapmemserver.User) error {
 		Caps: imap.CapSet{imap.CapIMAP4rev1: {}, imap.CapIMAP4rev2: {}},
 		// The listener speaks TLS, which the server cannot see.
 		InsecureAuth: true,
+		// Clients that hang up are no news here.
+		Logger: log.New(io.Discard, "", 0),
 	})
 	return server.Serve(listener)
 }

@@ -105,6 +105,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             .and_then(|mail| mail.content))
     }
 
+    /// Whether the folder still has a mail.
+    pub(in super::super) async fn has(&mut self, uid: u32) -> Result<bool, Failure> {
+        let answers = self
+            .connection
+            .run(&Command::new(&format!("UID SEARCH UID {uid}")))
+            .await?;
+        Ok(answers
+            .iter()
+            .any(|answer| matches!(answer, Answer::Search(uids) if uids.contains(&uid))))
+    }
+
     async fn fetch(&mut self, uids: &str, section: &str) -> Result<Vec<Fetched>, Failure> {
         let command = format!("UID FETCH {uids} (UID INTERNALDATE {section})");
         let answers = self.connection.run(&Command::new(&command)).await?;
