@@ -1,5 +1,13 @@
 //! Codes are read from a real IMAP server.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may stop at the first surprise, as tests may"
+)]
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -348,7 +356,7 @@ async fn cut_after(server: SocketAddr, bytes: u64) -> u16 {
             // A client that says nothing more may still listen.
             () = async {
                 let _ = copy(&mut from_client, &mut to_server).await;
-                std::future::pending().await
+                std::future::pending::<()>().await;
             } => {}
         }
     });

@@ -1,5 +1,10 @@
 //! Mails of a sandbox arrive in the mailbox.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests may stop at the first surprise, as tests may"
+)]
+
 use keywright_mailbox_server::{Folder, MailboxServer};
 use keywright_sandbox::{Config, Sandbox};
 use reqwest::Client;
@@ -11,11 +16,12 @@ async fn each_mail_of_a_sandbox_arrives_once() {
     let sandbox = Sandbox::start(Config::default()).await.unwrap();
     let server = MailboxServer::start().await.unwrap();
     let client = Client::builder().no_proxy().build().unwrap();
-    let forward = || server.forward(&client, &sandbox.url(), EMAIL);
+    let url = sandbox.url();
+    let forward = || server.forward(&client, &url, EMAIL);
     assert_eq!(forward().await.unwrap(), 0);
 
     for expected in 1..=2 {
-        register(&client, &sandbox.url()).await;
+        register(&client, &url).await;
         assert_eq!(forward().await.unwrap(), 1);
         assert_eq!(forward().await.unwrap(), 0);
         let folder = server.folder(MailboxServer::INBOX).await.unwrap();
