@@ -55,16 +55,16 @@ struct Opened {
 }
 
 impl IdentityAccounts {
-    /// Sees whether there is a code, as far as that costs nothing that is scarce.
-    pub(super) async fn see_code(&self, pass: &mut Pass) -> Result<(), ReconcileError> {
+    /// Sees whether there is a code, as far as that takes no look into a mailbox.
+    pub(super) async fn see_code(&self, pass: &mut Pass) -> Result<CodeView, ReconcileError> {
         if pass.observed.spec.code.mailbox.is_some() {
-            if let Some(until) = self.next_look(pass).await? {
-                pass.observed.code = CodeView::Later { until };
-            }
-            return Ok(());
+            return Ok(match self.next_look(pass).await? {
+                Some(until) => CodeView::Later { until },
+                None => CodeView::NotLooked,
+            });
         }
         let Some((name, key)) = wording::code_secret(&pass.observed) else {
-            return Ok(());
+            return Ok(CodeView::NotLooked);
         };
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &pass.owner.namespace);
         let live = api
@@ -103,14 +103,34 @@ impl IdentityAccounts {
                 }
             }
         };
-        pass.observed.code = view;
-        Ok(())
+        Ok(view)
     }
 
-    /// Looks into the mailbox.
-    pub(super) async fn look_into_mailbox(&self, pass: &mut Pass) -> Result<Evidence, ReconcileError> {
+    /// Looks for a code where one should be.
+    pub(super) async fn look_for_code(&self, pass: &mut Pass) -> Result<Evidence, ReconcileError> {
+        if pass.observed.spec.code.mailbox.is_some() {
+            return self.look_into_mailbox(pass).await;
+        }
+        Ok(match self.see_code(pass).await? {
+            CodeView::NotLooked => Evidence::CodeLookedFor(CodeView::Absent {
+                reason: "WaitingForCode".to_owned(),
+                message: "spec.code names neither a Secret nor a mailbox".to_owned(),
+                again: None,
+            }),
+            view => Evidence::CodeLookedFor(view),
+        })
+    }
+
+    async fn look_into_mailbox(&self, pass: &mut Pass) -> Result<Evidence, ReconcileError> {
         let Some(sending) = pass.observed.recorded.sending.clone() else {
-            return Ok(Evidence::CodeLookedFor(CodeView::NotLooked));
+            return Ok(self.looked(
+                pass,
+                "",
+                "Waiting",
+                "no mail was asked for".to_owned(),
+                LATER,
+                false,
+            ));
         };
         let opened = match self.open_mailbox(pass).await? {
             Ok(opened) => opened,
@@ -290,7 +310,11 @@ fn looked_for(pass: &Pass, version: &str, is_refusal: bool) -> String {
 fn mark(pass: &Pass, code: &OneTimeCode) -> CodeView {
     match &pass.password {
         Some(password) => CodeView::There(code.mark(password, &pass.owner.uid)),
-        None => CodeView::NotLooked,
+        None => CodeView::Absent {
+            reason: "PasswordNotFound".to_owned(),
+            message: "the account's password is not there".to_owned(),
+            again: None,
+        },
     }
 }
 

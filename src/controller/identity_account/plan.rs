@@ -181,12 +181,10 @@ fn sign_up(observed: &Observed, password: Password, now: Timestamp) -> Next {
 
 fn wait_for_code(observed: &Observed, until: Timestamp, now: Timestamp) -> Next {
     let again = match &observed.code {
-        CodeView::NotLooked if observed.spec.code.mailbox.is_some() => {
-            return Next::Do(Step::LookIntoMailbox);
-        }
+        CodeView::NotLooked => return Next::Do(Step::LookForCode),
         CodeView::Later { until } => Some(*until),
         CodeView::Absent { again, .. } => *again,
-        CodeView::NotLooked | CodeView::There(_) => None,
+        CodeView::There(_) => None,
     };
     let at = again.map_or(until, |again| again.min(until));
     Next::Rest(Situation::WaitingForCode, Some(until_time(at, now)))

@@ -174,8 +174,8 @@ pub enum Step {
     LogIn,
     /// Take what the Secret holds for recorded: a process was killed after it wrote it.
     TakeInSaved,
-    /// Look into the mailbox.
-    LookIntoMailbox,
+    /// Look for a code where one should be.
+    LookForCode,
     /// Mark or move the mail whose code was taken.
     SettleMail,
     /// Get a management token.
@@ -200,7 +200,7 @@ impl Step {
             Self::Abandon => "Abandon",
             Self::LogIn => "LogIn",
             Self::TakeInSaved => "TakeInSaved",
-            Self::LookIntoMailbox => "LookIntoMailbox",
+            Self::LookForCode => "LookForCode",
             Self::SettleMail => "SettleMail",
             Self::ObtainToken(_) => "ObtainToken",
             Self::RewriteSecret => "RewriteSecret",
@@ -243,7 +243,7 @@ pub enum Evidence {
     },
     /// The Secret holds what belongs to the account already.
     SavedFound(Identifiers),
-    /// The mailbox was looked into.
+    /// A code was looked for.
     CodeLookedFor(CodeView),
     /// What was to be done with the mail is done, or cannot be.
     MailSettled,

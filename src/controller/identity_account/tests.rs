@@ -225,7 +225,14 @@ fn pass(observed: &mut Observed, outcome: &Outcome) -> (Vec<&'static str>, Plan)
                 at: at(0),
             },
             Step::TakeInSaved => Evidence::SavedFound(belongings().unwrap()),
-            Step::LookIntoMailbox => Evidence::CodeLookedFor(CodeView::There("mark".into())),
+            Step::LookForCode if observed.spec.code.mailbox.is_some() => {
+                Evidence::CodeLookedFor(CodeView::There("mark".into()))
+            }
+            Step::LookForCode => Evidence::CodeLookedFor(CodeView::Absent {
+                reason: "WaitingForCode".into(),
+                message: "bring the code".into(),
+                again: None,
+            }),
             Step::SettleMail => Evidence::MailSettled,
             other => panic!("{other:?}"),
         };
@@ -236,8 +243,18 @@ fn pass(observed: &mut Observed, outcome: &Outcome) -> (Vec<&'static str>, Plan)
 #[test]
 fn the_password_is_stored_first_and_each_call_is_recorded_before_it_is_made() {
     let mut observed = observed(&json!({}));
-    let (steps, _) = pass(&mut observed, &Outcome::CodeMailed);
-    assert_eq!(steps, ["StorePassword", "RecordIntent", "Call", "RecordStatus"]);
+    let (steps, plan) = pass(&mut observed, &Outcome::CodeMailed);
+    assert_eq!(
+        steps,
+        [
+            "StorePassword",
+            "RecordIntent",
+            "Call",
+            "RecordStatus",
+            "LookForCode"
+        ]
+    );
+    assert_eq!(condition(&plan, READY).1, "WaitingForCode");
 
     // The next pass sees the code's Secret.
     observed.learned = Learned::default();
@@ -258,7 +275,7 @@ fn a_mailbox_brings_the_code_in_one_pass_and_its_mail_is_settled_at_the_end() {
     assert_eq!(
         steps,
         [
-            "LookIntoMailbox",
+            "LookForCode",
             "RecordIntent",
             "Call",
             "RecordStatus",

@@ -7,7 +7,7 @@ use super::state::Observed;
 use crate::api::conditions;
 use crate::api::identity_account::CODE_KEY;
 use crate::api::names::CODE_REQUESTED_ANNOTATION;
-use crate::credential::onboarding::{MOST_TRIES, Sending, Stop, WaitReason};
+use crate::credential::onboarding::{Caller, MOST_TRIES, Sending, Stop, WaitReason};
 
 /// The name and the key of the Secret that a person puts the code in.
 pub(super) fn code_secret(observed: &Observed) -> Option<(&str, &str)> {
@@ -63,6 +63,22 @@ pub(super) fn trouble(observed: &Observed) -> String {
     match &observed.learned.trouble {
         Some(trouble) => format!(" ({trouble})"),
         None => String::new(),
+    }
+}
+
+/// Why a code is not asked for yet, and what to do about it.
+pub(super) fn full_hour(observed: &Observed, until: Timestamp, now: Timestamp) -> String {
+    let message = format!(
+        "Didit takes five requests for a code in an hour from one IP address. The accounts of this operator have made \
+         theirs, or Didit asked for a pause. A code for {} is asked for at {until:.0}",
+        observed.spec.email
+    );
+    match observed.budget.wait(Caller::Person, now) {
+        None => format!(
+            "{message}. One request is kept for who cannot wait: {}",
+            ask_for_code(observed)
+        ),
+        Some(_) => message,
     }
 }
 
