@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 
 use super::cases::Expected::{Accepted, ByRule, BySchema};
-use super::cases::{
-    AUTH_URL, Case, INSECURE_API, INSECURE_AUTH, KEYS_CLASH, SECRET_TYPE, create, merged,
-};
+use super::cases::{AUTH_URL, Case, INSECURE_API, INSECURE_AUTH, KEYS_CLASH, SECRET_TYPE, create, merged};
 
 const ACCOUNT: &str = "IdentityAccount";
 const ADDRESS: &str = "spec.email must be an e-mail address";

@@ -30,9 +30,7 @@ impl Mailbox {
         // The demo's calls go nowhere else, whatever proxy is configured.
         let client = reqwest::Client::builder().no_proxy().build()?;
         let forwarding = tokio::spawn(async move {
-            let Err(error) = source
-                .keep_forwarding(&client, &sandbox, source.username())
-                .await;
+            let Err(error) = source.keep_forwarding(&client, &sandbox, source.username()).await;
             // Nobody listens when the demo is stopping anyway.
             let _ = casualties.send(format!("the sandbox's mails no longer arrive: {error}"));
         });

@@ -96,9 +96,7 @@ async fn apply_resources(stage: &mut Stage, screen: &mut Screen) -> Result<(), F
 
     stage.applied = true;
     let kubectl = stage.kubectl()?.clone();
-    kubectl
-        .show(screen, "apply -f examples/1-namespace.yaml")
-        .await?;
+    kubectl.show(screen, "apply -f examples/1-namespace.yaml").await?;
     screen.note("The mailbox's user name and password, and the certificate to trust:")?;
     kubectl
         .show(
@@ -181,7 +179,9 @@ impl Progress {
             state => state,
         };
         Self {
-            said: format!("{state:<13}  {}", of_ready("message")).trim_end().to_owned(),
+            said: format!("{state:<13}  {}", of_ready("message"))
+                .trim_end()
+                .to_owned(),
             is_ready: of_ready("status") == "True",
         }
     }

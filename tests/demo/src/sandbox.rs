@@ -85,11 +85,7 @@ impl Sandbox {
             .no_proxy()
             .timeout(CALL_TIMEOUT)
             .build()?;
-        Ok(Self {
-            program,
-            url,
-            client,
-        })
+        Ok(Self { program, url, client })
     }
 
     /// Asks for the balance with an API key, and returns status and body.
