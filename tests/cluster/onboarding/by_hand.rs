@@ -18,7 +18,7 @@ async fn the_command_of_the_condition_leads_to_a_provider_and_to_the_application
     let world = &stage.world;
     stage.asks_for_a_code().await;
     let waiting = world
-        .until::<IdentityAccount>(NAME, ("Ready", "False", "CodeMissing"))
+        .until::<IdentityAccount>(NAME, ("Ready", "False", "WaitingForCode"))
         .await;
     let before = stage.secret(NAME).await;
     assert_eq!(
@@ -61,20 +61,17 @@ async fn the_command_of_the_condition_leads_to_a_provider_and_to_the_application
 
 /// Carries out the command that a condition's message holds, with the code in place of what stands for it.
 async fn carry_out(stage: &Stage, message: &str, code: &str) {
-    let command = message
-        .split('`')
-        .find(|part| part.starts_with("kubectl "))
+    let (_, command) = message
+        .split_once("kubectl ")
         .unwrap_or_else(|| panic!("no command: {message}"));
-    let arguments: Vec<_> = command
-        .split(' ')
-        .skip(1)
-        .map(|word| match word.strip_prefix("--from-literal=code=") {
-            Some(_) => format!("--from-literal=code={code}"),
-            None => word.to_owned(),
-        })
-        .collect();
-    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    stage.world.kubectl(&arguments, "").await;
+    let (command, _) = command
+        .split_once('…')
+        .unwrap_or_else(|| panic!("nothing to replace: {command}"));
+    let command = format!("{command}{code}");
+    stage
+        .world
+        .kubectl(&command.split(' ').collect::<Vec<_>>(), "")
+        .await;
     assert!(stage.world.secret(CODE_SECRET).await.is_some(), "{command}");
 }
 
@@ -94,7 +91,7 @@ async fn of_wrong_codes_three_are_tried_for_a_mail_and_each_once() {
         stage.bring(no_code).await;
         stage
             .world
-            .until::<IdentityAccount>(NAME, ("CodeReceived", "False", "CodeMalformed"))
+            .until::<IdentityAccount>(NAME, ("CodeReceived", "False", "CodeUnreadable"))
             .await;
     }
     stage.has_called(&[(Register, 1)]);

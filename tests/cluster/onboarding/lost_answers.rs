@@ -75,8 +75,10 @@ async fn a_lost_answer_of_register_costs_no_second_mail() {
     join_all(ways().map(async |fault| {
         let stage = with_fault(Register, fault).await;
         stage.asks_for_a_code().await;
-        let waiting = stage.world.condition::<IdentityAccount>(NAME, "Registered").await;
-        assert_eq!(waiting.status, "Unknown", "{}", waiting.message);
+        stage
+            .world
+            .until::<IdentityAccount>(NAME, ("Registered", "Unknown", "AnswerLost"))
+            .await;
         stage.bring(&stage.mailed(EMAIL)).await;
         stage.until_ready(NAME).await;
         stage.has_called(&[(Register, 1), (VerifyEmail, 1)]);
@@ -92,7 +94,7 @@ async fn a_registration_that_never_arrived_is_made_up_for_after_minutes() {
     stage.asks_for_a_code().await;
     stage.operator.kill().await;
     stage.operator.start_again();
-    stage.still_says(NAME, ("Ready", "False", "CodeMissing")).await;
+    stage.still_says(NAME, ("Ready", "Unknown", "AnswerLost")).await;
     stage.has_called(&[(Register, 1)]);
 
     stage.sleeps_for(Duration::from_secs(181)).await;

@@ -37,8 +37,8 @@ async fn bring_password(stage: &Stage, password: &str) {
 async fn the_right_password_opens_it_without_a_code() {
     let stage = stage("taken", PASSWORD).await;
     stage.until_ready(NAME).await;
-    let verified = stage.world.condition::<IdentityAccount>(NAME, "Verified").await;
-    assert!(verified.message.contains("already"), "{}", verified.message);
+    let registered = stage.world.condition::<IdentityAccount>(NAME, "Registered").await;
+    assert_eq!(registered.reason, "AlreadyRegistered", "{}", registered.message);
     stage.has_called(&[
         (Register, 1),
         (Login, 1),

@@ -101,9 +101,13 @@ fn to_try(examples: &str) -> Result<String, Failure> {
 
 fn to_try_onboarded() -> String {
     format!(
-        r#"  kubectl describe idacct {ACCOUNT} -n {NAMESPACE}            # conditions and events
-  kubectl get secret {ACCOUNT_SECRET} -n {NAMESPACE} -o yaml  # what came with the account
+        r#"  kubectl get keywright -n {NAMESPACE}               # all resources of Keywright
+  kubectl describe idacct {ACCOUNT} -n {NAMESPACE}          # conditions and events
   kubectl explain idacct.spec.code                   # where a code may come from
-  kubectl delete secret {ACCOUNT_SECRET} -n {NAMESPACE}       # not a good idea: the password is in it; see what is said then"#
+  kubectl delete secret {SECRET} -n {NAMESPACE}    # it is written again
+
+  # A management token beside the key, kept fresh by logging in:
+  kubectl patch idacct {ACCOUNT} -n {NAMESPACE} --type=merge -p '{{"spec":{{"keepToken":true}}}}'
+  kubectl get secret {ACCOUNT_SECRET} -n {NAMESPACE} -o yaml"#
     )
 }
