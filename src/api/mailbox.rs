@@ -38,7 +38,7 @@ pub struct Mailbox {
     pub folder: Option<String>,
 
     /// Who may send codes: addresses such as `no-reply@didit.me`, or domains such as `didit.me`, which stand for every
-    /// address and every subdomain of theirs. When absent, anybody may; a mail that brings a wrong code costs one of the
+    /// address of theirs, and not for those of subdomains. When absent, anybody may; a mail that brings a wrong code costs one of the
     /// few tries of a code.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(

@@ -33,9 +33,11 @@ pub(super) struct Credentials {
 }
 
 /// Something that was read, with its version.
-struct Versioned<T> {
-    value: T,
-    version: String,
+pub(in crate::controller) struct Versioned<T> {
+    /// What was read.
+    pub(in crate::controller) value: T,
+    /// UID and resource version of what it was read from.
+    pub(in crate::controller) version: String,
 }
 
 /// What is to be mended before the provider can be used.
@@ -141,7 +143,8 @@ async fn secret(
     }))
 }
 
-async fn ca_bundle(
+/// A CA bundle, or what is missing. `block` is where the spec names it, for a sentence.
+pub(in crate::controller) async fn ca_bundle(
     client: &Client,
     source: &CaBundleSource,
     namespace: &str,

@@ -4,7 +4,6 @@
 mod credentials;
 mod findings;
 mod kind;
-mod ledger;
 mod open;
 mod server_digest;
 
@@ -17,6 +16,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
+pub(super) use credentials::ca_bundle;
 pub use kind::ProviderResource;
 
 use self::findings::{Ready, Verdict};

@@ -11,12 +11,12 @@ use super::credentials::{self, Credentials};
 use super::findings::Ready;
 use super::kind::Server;
 use super::server_digest;
-use super::{IdentityProviders, ProviderResource, ledger};
+use super::{IdentityProviders, ProviderResource};
 use crate::api::conditions::Finding;
 use crate::api::oauth2::{OAuth2Endpoints, OAuth2Provider, RequestBudget};
 use crate::api::provider::{DIDIT_AUTH_URL, DiditProvider};
-use crate::controller::ReconcileError;
 use crate::controller::registry::{AccountTokens, ProviderKey, Tokens};
+use crate::controller::{ReconcileError, login_ledger};
 use crate::credential::secret_content::Vocabulary;
 use crate::identity::budget::{BreakerState, Budget, BudgetObserver, BudgetSettings};
 use crate::identity::didit::Didit;
@@ -150,10 +150,10 @@ impl<K: ProviderResource> IdentityProviders<K> {
         let stored = object
             .status()
             .and_then(|status| status.login.as_ref())
-            .map(ledger::record_of);
+            .map(login_ledger::record_of);
         let record = LoginRecord::for_credentials(stored, &credentials.account_version);
-        let ledger = ledger::StatusLedger::new(
-            self.client.clone(),
+        let ledger = login_ledger::StatusLedger::new(
+            object.api(&self.client),
             Arc::clone(object),
             credentials.account_version.clone(),
         );

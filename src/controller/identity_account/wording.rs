@@ -1,0 +1,100 @@
+//! Sentences of conditions: what is, and what to do.
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::plan::Situation;
+use super::state::Observed;
+use crate::api::identity_account::CODE_KEY;
+use crate::api::names::CODE_REQUESTED_ANNOTATION;
+use crate::credential::onboarding::{Sending, Stop, WaitReason};
+
+/// The name and the key of the Secret that a person puts the code in.
+pub(super) fn code_secret(observed: &Observed) -> Option<(&str, &str)> {
+    let reference = observed.spec.code.secret_ref.as_ref()?;
+    Some((&reference.name, reference.key.as_deref().unwrap_or(CODE_KEY)))
+}
+
+/// The command that brings the code.
+pub(super) fn create_code(observed: &Observed) -> String {
+    let (name, key) = code_secret(observed).unwrap_or_default();
+    let namespace = &observed.resource.namespace;
+    format!("kubectl create secret generic {name} --namespace {namespace} --from-literal={key}=…")
+}
+
+/// The command that brings another code.
+pub(super) fn replace_code(observed: &Observed) -> String {
+    let namespace = &observed.resource.namespace;
+    format!(
+        "{} --dry-run=client --output=yaml | kubectl apply --namespace {namespace} --filename=-",
+        create_code(observed)
+    )
+}
+
+/// The command that asks for another code.
+pub(super) fn ask_for_code(observed: &Observed) -> String {
+    let (namespace, name) = (&observed.resource.namespace, &observed.resource.name);
+    format!(
+        "kubectl annotate identityaccount {name} --namespace {namespace} --overwrite {CODE_REQUESTED_ANNOTATION}=\"$(date)\""
+    )
+}
+
+/// How long the code is good.
+pub(super) fn validity(sending: &Sending, now: Timestamp) -> String {
+    let end = sending.lapses();
+    if now < end {
+        format!("The code ends at {end:.0}")
+    } else {
+        format!("The code should have ended at {end:.0}, and is tried all the same")
+    }
+}
+
+/// What is said of codes that were refused, before what is to be done.
+pub(super) fn refused(observed: &Observed, sending: &Sending) -> String {
+    match (sending.refused, &observed.learned.trouble) {
+        (0, _) => String::new(),
+        (count, _) => format!("{count} of 3 codes for the newest mail were refused; "),
+    }
+}
+
+/// What went wrong with a call in this pass.
+pub(super) fn trouble(observed: &Observed) -> String {
+    match &observed.learned.trouble {
+        Some(trouble) => format!(" ({trouble})"),
+        None => String::new(),
+    }
+}
+
+/// Why a call is tried again, and when.
+pub(super) fn retry(observed: &Observed, situation: &Situation) -> Option<String> {
+    let Situation::Waiting {
+        until,
+        reason: WaitReason::Retry,
+    } = situation
+    else {
+        return None;
+    };
+    let why = observed
+        .learned
+        .trouble
+        .as_deref()
+        .unwrap_or("the last call did not come to its end");
+    Some(format!("{why}. Trying again at {until:.0}"))
+}
+
+/// Why nothing is tried any more, and what to do.
+pub(super) fn stop(observed: &Observed, stop: Stop) -> String {
+    let said = observed
+        .recorded
+        .stopped
+        .as_ref()
+        .filter(|stopped| !stopped.message.is_empty())
+        .map(|stopped| format!("{}; ", stopped.message));
+    let advice = stop.advice();
+    let command = match stop {
+        Stop::CodeMissing | Stop::CodesRefused | Stop::MailNotSent | Stop::RegistrationRefused => {
+            format!(": {}", ask_for_code(observed))
+        }
+        _ => String::new(),
+    };
+    format!("{}{advice}{command}", said.unwrap_or_default())
+}
