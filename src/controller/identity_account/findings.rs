@@ -30,7 +30,7 @@ pub(super) fn all(
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut stages = vec![
-        registered(observed, situation),
+        registered(observed, situation, now),
         code_received(observed, situation, now),
         verified(observed, situation),
         secret(observed),
@@ -48,7 +48,7 @@ pub(super) fn all(
     found
 }
 
-fn registered(observed: &Observed, situation: &Situation) -> Finding {
+fn registered(observed: &Observed, situation: &Situation, now: Timestamp) -> Finding {
     let recorded = &observed.recorded;
     let email = &observed.spec.email;
     let finding = |truth, reason: &str, message: String| Finding::new(REGISTERED, truth, reason, message);
@@ -75,7 +75,8 @@ fn registered(observed: &Observed, situation: &Situation) -> Finding {
     {
         let message = format!(
             "Didit takes five requests for a code in an hour from one IP address, and they are used up by the accounts \
-             of this operator, or Didit asked for a pause. A code for {email} is asked for at {until:.0}"
+             of this operator, or Didit asked for a pause. A code for {email} is asked for at {until:.0}{}",
+            wording::reserve(observed, now)
         );
         return finding(Truth::False, "HourlyBudget", message);
     }

@@ -158,15 +158,12 @@ impl IdentityAccounts {
             Err(error) => {
                 tracing::warn!("{error}");
                 let is_refusal = error.is_login_refused();
-                let pause = if is_refusal { AFTER_REFUSAL } else { LATER };
-                Ok(self.looked(
-                    pass,
-                    version,
-                    error.reason(),
-                    error.to_string(),
-                    pause,
-                    is_refusal,
-                ))
+                let (pause, message) = if is_refusal {
+                    (AFTER_REFUSAL, wording::mailbox_refused(&pass.observed, &error))
+                } else {
+                    (LATER, error.to_string())
+                };
+                Ok(self.looked(pass, version, error.reason(), message, pause, is_refusal))
             }
         }
     }

@@ -6,7 +6,8 @@ use super::plan::Situation;
 use super::state::Observed;
 use crate::api::identity_account::CODE_KEY;
 use crate::api::names::CODE_REQUESTED_ANNOTATION;
-use crate::credential::onboarding::{Sending, Stop, WaitReason};
+use crate::credential::onboarding::{Caller, Sending, Stop, WaitReason};
+use crate::identity::mailbox::MailboxError;
 
 /// The name and the key of the Secret that a person puts the code in.
 pub(super) fn code_secret(observed: &Observed) -> Option<(&str, &str)> {
@@ -28,6 +29,29 @@ pub(super) fn replace_code(observed: &Observed) -> String {
         "{} --dry-run=client --output=yaml | kubectl apply --namespace {namespace} --filename=-",
         create_code(observed)
     )
+}
+
+/// Why a mailbox cannot be read, and where its password stands.
+pub(super) fn mailbox_refused(observed: &Observed, error: &MailboxError) -> String {
+    let secret = observed
+        .spec
+        .code
+        .mailbox
+        .as_ref()
+        .map(|mailbox| mailbox.secret_ref.name.as_str());
+    let namespace = &observed.resource.namespace;
+    format!(
+        "{error}. Both stand in Secret {namespace}/{}; when it changes, the login is tried at once",
+        secret.unwrap_or_default()
+    )
+}
+
+/// How to get a code in an hour whose calls are used up but for the one that is kept for whoever asks by hand.
+pub(super) fn reserve(observed: &Observed, now: Timestamp) -> String {
+    match observed.budget.wait(Caller::Person, now) {
+        None => format!(". One is kept for whoever asks: {}", ask_for_code(observed)),
+        Some(_) => String::new(),
+    }
 }
 
 /// The command that asks for another code.

@@ -43,7 +43,10 @@ impl Stage {
     pub(super) async fn with(name: &str, config: Config) -> Self {
         let world = World::with_sandbox(name, config).await;
         // A process that is killed leaves no lease that the next one would wait for.
-        let settings = world.settings().with("--leader-election", "false");
+        let settings = world
+            .settings()
+            .with("--leader-election", "false")
+            .with("--propagation-budget", "2s");
         let operator = world.operator_with(settings);
         Self { world, operator }
     }
