@@ -103,6 +103,10 @@ const IS_DELIVERABLE: &str = r#"!self.lowerAscii().matches("@(([^@]+[.])?example
         "spec.secret.keys: the token of an account has no scope",
     ),
     validation = rule(
+        "!has(self.secret.formats) || self.secret.formats.size() == 0 || self.secret.formats.exists(format, format != 'AuthorizationHeader')",
+        "spec.secret.formats: AuthorizationHeader alone has no place for the password. Add another format",
+    ),
+    validation = rule(
         "!has(self.passwordSecretRef) || self.passwordSecretRef.name != self.secret.name",
         "spec.passwordSecretRef may not name the Secret of spec.secret, which Keywright writes. Remove it to have a password made",
     ),

@@ -245,11 +245,20 @@ pub struct AllowedNamespaces {
         API_URL_IS_SECURE,
         API_URL_NEEDS_HTTPS,
     ),
+    validation = rule(
+        "has(self.accountSecretRef) != has(self.accountRef)",
+        "didit needs exactly one of accountSecretRef and accountRef",
+    ),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DiditProvider {
-    /// The Secret with the account's e-mail address and password.
-    pub account_secret_ref: AccountSecretReference,
+    /// The Secret with the account's e-mail address and password. Exactly one of `accountSecretRef` and `accountRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_secret_ref: Option<AccountSecretReference>,
+
+    /// The `IdentityAccount` to use, once its address is verified. Exactly one of `accountSecretRef` and `accountRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_ref: Option<AccountReference>,
 
     /// The organization whose applications are managed. May be absent when the account belongs to one
     /// organization only.
@@ -296,6 +305,14 @@ pub struct AccountSecretReference {
     /// Names of the Secret's keys, where they differ from `email`, `password` and `totpSeed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<AccountSecretKeys>,
+}
+
+/// An `IdentityAccount`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct AccountReference {
+    /// Name of the `IdentityAccount`, in the provider's namespace (for a `ClusterIdentityProvider`: in the operator's).
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
 }
 
 /// Names of the keys in an account's Secret.

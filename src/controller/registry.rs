@@ -231,7 +231,7 @@ struct Departed {
 
 /// Reasons of a provider that was usable and has lost what it was opened with, which says nothing against the open
 /// connection.
-const LOST_WHAT_OPENED_IT: [&str; 2] = ["SecretNotFound", "CaBundleNotFound"];
+const LOST_WHAT_OPENED_IT: [&str; 3] = ["SecretNotFound", "CaBundleNotFound", "AccountNotFound"];
 
 /// All providers, kept by their controllers and by the watches.
 #[derive(Default)]

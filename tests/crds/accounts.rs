@@ -163,6 +163,16 @@ pub(super) fn accounts() -> Vec<Case> {
             ByRule("spec.secret.keys: the token of an account has no scope"),
         ),
         case(
+            "a Secret without a place for the password",
+            json!({"secret": {"formats": ["AuthorizationHeader"]}}),
+            ByRule("spec.secret.formats: AuthorizationHeader alone"),
+        ),
+        case(
+            "a header beside the password",
+            json!({"secret": {"formats": ["Json", "AuthorizationHeader"]}, "keepToken": true}),
+            Accepted,
+        ),
+        case(
             "the usual name of the password for another key",
             json!({"secret": {"keys": {"apiKey": "password"}}}),
             ByRule(KEYS_CLASH),

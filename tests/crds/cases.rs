@@ -408,7 +408,17 @@ fn providers() -> Vec<Case> {
         didit(
             "no account",
             json!({"accountSecretRef": null}),
-            BySchema("spec.didit.accountSecretRef: Required value"),
+            ByRule("didit needs exactly one of accountSecretRef and accountRef"),
+        ),
+        didit(
+            "an account that is signed up",
+            json!({"accountSecretRef": null, "accountRef": {"name": "ops"}}),
+            Accepted,
+        ),
+        didit(
+            "two accounts",
+            json!({"accountRef": {"name": "ops"}}),
+            ByRule("didit needs exactly one of accountSecretRef and accountRef"),
         ),
         didit(
             "all of it",

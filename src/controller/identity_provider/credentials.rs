@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, ResourceExt};
 use secrecy::SecretString;
 
+use super::account::AccountSecret;
 use super::kind::Server;
 use crate::api::conditions::{Finding, Truth};
 use crate::api::oauth2::OAuth2Provider;
@@ -75,12 +76,17 @@ impl Credentials {
 }
 
 /// The Secrets that a provider reads, as (namespace, name).
-pub(super) fn secrets_read(server: &Server<'_>, namespace: &str) -> HashSet<(String, String)> {
-    let (account, ca_bundle) = match server {
-        Server::Didit(spec) => (Some(&spec.account_secret_ref.name), &spec.ca_bundle),
-        Server::OAuth2(spec) => (None, &spec.ca_bundle),
-        Server::Neither => (None, &None),
+pub(super) fn secrets_read(
+    server: &Server<'_>,
+    account: Option<&AccountSecret>,
+    namespace: &str,
+) -> HashSet<(String, String)> {
+    let ca_bundle = match server {
+        Server::Didit(spec) => &spec.ca_bundle,
+        Server::OAuth2(spec) => &spec.ca_bundle,
+        Server::Neither => &None,
     };
+    let account = account.map(|account| &account.reference.name);
     let of_ca_bundle = ca_bundle
         .as_ref()
         .and_then(|source| source.secret_key_ref.as_ref());
@@ -95,11 +101,16 @@ pub(super) fn secrets_read(server: &Server<'_>, namespace: &str) -> HashSet<(Str
 pub(super) async fn load(
     client: &Client,
     spec: &DiditProvider,
+    account_secret: &AccountSecret,
     namespace: &str,
 ) -> Result<Result<Credentials, Unusable>, ReconcileError> {
-    let reference = &spec.account_secret_ref;
+    let reference = &account_secret.reference;
     let Some(secret) = secret(client, namespace, &reference.name).await? else {
         return Ok(Err(no_account_secret(reference, namespace)));
+    };
+    let secret = Versioned {
+        value: account_secret.entries(secret.value),
+        version: secret.version,
     };
     let ca_bundle = match &spec.ca_bundle {
         None => None,

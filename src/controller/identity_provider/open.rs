@@ -7,6 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
+use super::account::AccountSecret;
 use super::credentials::{self, Credentials};
 use super::findings::Ready;
 use super::kind::Server;
@@ -87,11 +88,12 @@ impl<K: ProviderResource> IdentityProviders<K> {
         &self,
         object: &Arc<K>,
         key: &ProviderKey,
+        account: Option<&AccountSecret>,
         namespace: &str,
     ) -> Result<Result<Opened, NotOpened>, ReconcileError> {
-        match object.server() {
-            Server::Didit(spec) => {
-                let credentials = match credentials::load(&self.client, spec, namespace).await? {
+        match (object.server(), account) {
+            (Server::Didit(spec), Some(account)) => {
+                let credentials = match credentials::load(&self.client, spec, account, namespace).await? {
                     Ok(credentials) => credentials,
                     Err(missing) => return Ok(Err(NotOpened::Unusable(missing))),
                 };
@@ -100,7 +102,7 @@ impl<K: ProviderResource> IdentityProviders<K> {
                     self.open_didit(object, key, spec, credentials, &version)
                 }))
             }
-            Server::OAuth2(spec) => {
+            (Server::OAuth2(spec), _) => {
                 let (ca_bundle, bundle_version) =
                     match credentials::authorities(&self.client, spec, namespace).await? {
                         Ok(authorities) => authorities,
@@ -111,7 +113,7 @@ impl<K: ProviderResource> IdentityProviders<K> {
                     self.open_oauth2(object.as_ref(), key, spec, ca_bundle, &version)
                 }))
             }
-            Server::Neither => Ok(Err(NotOpened::Failed(CallError {
+            (Server::Didit(_) | Server::Neither, _) => Ok(Err(NotOpened::Failed(CallError {
                 operation: "connect",
                 kind: ErrorKind::Misconfigured {
                     reason: "InvalidProvider",
