@@ -68,7 +68,7 @@ impl IdentityAccounts {
                     None => Evidence::SecretUnreadable,
                 })
             }
-            Step::LookIntoMailbox => self.look_into_mailbox(pass).await,
+            Step::LookForCode => self.look_for_code(pass).await,
             Step::SettleMail => Ok(self.settle_mail(pass).await),
             Step::ObtainToken(why) => Ok(self.obtain_token(pass, why).await),
             Step::RewriteSecret => self.rewrite(pass).await,

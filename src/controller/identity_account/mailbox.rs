@@ -107,8 +107,16 @@ impl IdentityAccounts {
         Ok(())
     }
 
-    /// Looks into the mailbox.
-    pub(super) async fn look_into_mailbox(&self, pass: &mut Pass) -> Result<Evidence, ReconcileError> {
+    /// Looks whether there is a code.
+    pub(super) async fn look_for_code(&self, pass: &mut Pass) -> Result<Evidence, ReconcileError> {
+        if pass.observed.spec.code.mailbox.is_some() {
+            return self.look_into_mailbox(pass).await;
+        }
+        self.see_code(pass).await?;
+        Ok(Evidence::CodeLookedFor(pass.observed.code.clone()))
+    }
+
+    async fn look_into_mailbox(&self, pass: &mut Pass) -> Result<Evidence, ReconcileError> {
         let Some(sending) = pass.observed.recorded.sending.clone() else {
             return Ok(Evidence::CodeLookedFor(CodeView::NotLooked));
         };
