@@ -96,6 +96,32 @@ async fn a_mailbox_that_refuses_the_password_is_named_until_it_is_right() {
 }
 
 #[tokio::test]
+async fn a_wrong_mail_costs_a_try_and_a_mail_that_came_while_no_operator_ran_is_read_first() {
+    let mut stage = Stage::new("mail-waits").await;
+    let mailbox = stage.mailbox().await;
+    stage
+        .world
+        .apply(stage.account(NAME, EMAIL, by_mailbox(&mailbox)))
+        .await;
+    stage.until_state(NAME, AccountState::CodeSent).await;
+    mailbox
+        .deliver(MailboxServer::INBOX, code_mail("FALSE1"))
+        .await
+        .unwrap();
+    stage.until_refused(1).await;
+    stage
+        .world
+        .until::<IdentityAccount>(NAME, ("CodeReceived", "False", "CodeRefused"))
+        .await;
+    stage.falls_asleep().await;
+    stage.mail_arrives(&mailbox, Timestamp::now()).await;
+    // By now another mail would be asked for.
+    stage.wakes_after(Duration::from_secs(4 * 60)).await;
+    stage.until_ready(NAME).await;
+    stage.has_called(&[(Register, 1), (VerifyEmail, 2)]);
+}
+
+#[tokio::test]
 async fn a_mail_that_does_not_come_is_asked_for_again_and_the_newest_counts() {
     let mut stage = Stage::new("mail-lost").await;
     let mailbox = stage.mailbox().await;
