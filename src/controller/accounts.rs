@@ -9,6 +9,7 @@ use kube::{Resource, ResourceExt};
 
 use super::index::Place;
 use crate::api::IdentityAccount;
+use crate::api::conditions::{self, READY};
 use crate::api::identity_account::AccountState;
 use crate::api::provider::DIDIT_AUTH_URL;
 use crate::api::secret::SecretTemplate;
@@ -50,6 +51,8 @@ struct Offered {
     verified: bool,
     auth_url: String,
     secret: SecretTemplate,
+    /// Reason of its condition `Ready`. Messages may count time; their every change must not wake everybody.
+    reason: Option<String>,
 }
 
 /// Keeps other accounts from deciding meanwhile.
@@ -165,6 +168,7 @@ impl Entry {
                 verified: recorded.verified,
                 auth_url: auth_url.clone(),
                 secret: account.spec.secret.clone(),
+                reason: conditions::find(&status.conditions, READY).map(|ready| ready.reason.clone()),
             },
             auth_url,
             recorded,

@@ -180,25 +180,23 @@ fn code_received(observed: &Observed, situation: &Situation, now: Timestamp) -> 
 
 fn waiting_for_code(observed: &Observed, sending: &Sending, now: Timestamp) -> Finding {
     let finding = |reason: &str, message: String| Finding::new(CODE_RECEIVED, Truth::False, reason, message);
-    let refused = wording::refused(observed, sending);
-    let until = wording::validity(sending, now);
+    let start = wording::code_so_far(observed, sending, now);
     match &observed.code {
-        CodeView::Absent { reason, message, .. } => finding(reason, format!("{refused}{message}. {until}")),
+        CodeView::Absent { reason, message, .. } => finding(reason, format!("{start}; {message}")),
         CodeView::There(_) if observed.spec.code.mailbox.is_some() => finding(
             "CodeRefused",
-            format!("{refused}the newest mail holds a code that was tried already. {until}"),
+            format!("{start}; the newest mail holds a code that was tried already"),
         ),
         CodeView::There(_) => finding(
             "CodeRefused",
             format!(
-                "{refused}the Secret holds a code that was tried already. Replace it by the code of the newest mail: \
-                 {}. {until}",
+                "{start}; the Secret holds a code that was tried already. Replace it by the code of the newest mail: {}",
                 wording::replace_code(observed)
             ),
         ),
         CodeView::Later { .. } | CodeView::NotLooked => earlier(&observed.status, CODE_RECEIVED)
             .filter(|known| known.truth == Truth::False)
-            .unwrap_or_else(|| finding("WaitingForCode", format!("the mailbox is read. {until}"))),
+            .unwrap_or_else(|| finding("WaitingForCode", format!("{start}; the mailbox is read"))),
     }
 }
 

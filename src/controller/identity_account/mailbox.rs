@@ -12,7 +12,7 @@ use super::inputs::entry;
 use super::observe::Pass;
 use super::state::{CodeView, Evidence};
 use super::wording;
-use crate::api::conditions::Finding;
+use crate::api::conditions::{Finding, Truth};
 use crate::api::identity_account::CODE_RECEIVED;
 use crate::api::mailbox::{AfterReadAction, IMAPS_PORT, INBOX, Mailbox as MailboxSpec};
 use crate::controller::ReconcileError;
@@ -125,7 +125,7 @@ impl IdentityAccounts {
             Err(finding) => {
                 return Ok(self.looked(
                     pass,
-                    String::new(),
+                    "",
                     &finding.reason,
                     finding.message,
                     LATER,
@@ -144,14 +144,14 @@ impl IdentityAccounts {
             Ok(Lookup::Found(found)) => {
                 let Some(code) = OneTimeCode::parse(found.code.expose_secret()) else {
                     let message = "the newest mail holds no code that can be one".to_owned();
-                    return Ok(self.looked(pass, version, "NoCodeInMail", message, pace, false));
+                    return Ok(self.looked(pass, &version, "NoCodeInMail", message, pace, false));
                 };
                 let view = mark(pass, &code);
                 if let CodeView::There(mark) = &view
                     && pass.observed.recorded.spent.contains(mark)
                 {
                     let message = "the newest mail holds a code that was tried already".to_owned();
-                    return Ok(self.looked(pass, version, "CodeRefused", message, pace, false));
+                    return Ok(self.looked(pass, &version, "CodeRefused", message, pace, false));
                 }
                 pass.code = Some(code);
                 pass.mail = Some(Mail {
@@ -161,7 +161,7 @@ impl IdentityAccounts {
                 Ok(Evidence::CodeLookedFor(view))
             }
             Ok(Lookup::Absent(absence)) => {
-                Ok(self.looked(pass, version, absence.reason(), absence.to_string(), pace, false))
+                Ok(self.looked(pass, &version, absence.reason(), absence.to_string(), pace, false))
             }
             Err(error) => {
                 tracing::warn!("{error}");
@@ -171,7 +171,7 @@ impl IdentityAccounts {
                 } else {
                     (LATER, error.to_string())
                 };
-                Ok(self.looked(pass, version, error.reason(), message, pause, is_refusal))
+                Ok(self.looked(pass, &version, error.reason(), message, pause, is_refusal))
             }
         }
     }
@@ -189,7 +189,7 @@ impl IdentityAccounts {
     fn looked(
         &self,
         pass: &Pass,
-        version: String,
+        version: &str,
         reason: &str,
         message: String,
         pause: SignedDuration,
@@ -198,7 +198,7 @@ impl IdentityAccounts {
         let at = Timestamp::now().saturating_add(pause).unwrap_or(Timestamp::MAX);
         let look = NextLook {
             at,
-            version: looked_for(pass, &version, is_refusal),
+            version: looked_for(pass, version, is_refusal),
             is_refusal,
         };
         self.kept().entry(pass.place()).or_default().next_look = Some(look);
@@ -331,10 +331,5 @@ fn unusable(error: &MailboxError) -> Finding {
 }
 
 fn missing(reason: &str, message: String) -> Finding {
-    Finding::new(
-        CODE_RECEIVED,
-        crate::api::conditions::Truth::False,
-        reason,
-        message,
-    )
+    Finding::new(CODE_RECEIVED, Truth::False, reason, message)
 }

@@ -6,7 +6,7 @@ use super::plan::Situation;
 use super::state::Observed;
 use crate::api::identity_account::CODE_KEY;
 use crate::api::names::CODE_REQUESTED_ANNOTATION;
-use crate::credential::onboarding::{Caller, Sending, Stop, WaitReason};
+use crate::credential::onboarding::{Caller, MOST_TRIES, Sending, Stop, WaitReason};
 use crate::identity::mailbox::MailboxError;
 
 /// The name and the key of the Secret that a person puts the code in.
@@ -62,21 +62,22 @@ pub(super) fn ask_for_code(observed: &Observed) -> String {
     )
 }
 
-/// How long the code is good.
-pub(super) fn validity(sending: &Sending, now: Timestamp) -> String {
+/// What became of the codes for the newest mail, and how long its code is good.
+pub(super) fn code_so_far(observed: &Observed, sending: &Sending, now: Timestamp) -> String {
     let end = sending.lapses();
-    if now < end {
-        format!("The code ends at {end:.0}")
+    let validity = if now < end {
+        format!("the code that was mailed ends at {end:.0}")
     } else {
-        format!("The code should have ended at {end:.0}, and is tried all the same")
-    }
-}
-
-/// What is said of codes that were refused, before what is to be done.
-pub(super) fn refused(observed: &Observed, sending: &Sending) -> String {
+        format!("the code that was mailed should have ended at {end:.0}, and is tried all the same")
+    };
     match (sending.refused, &observed.learned.trouble) {
-        (0, _) => String::new(),
-        (count, _) => format!("{count} of 3 codes for the newest mail were refused; "),
+        (0, _) => validity,
+        (count, Some(trouble)) => {
+            format!("{count} of {MOST_TRIES} codes for the newest mail were refused ({trouble}); {validity}")
+        }
+        (count, None) => {
+            format!("{count} of {MOST_TRIES} codes for the newest mail were refused; {validity}")
+        }
     }
 }
 

@@ -126,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    fn account(status: Value, secret: Value) -> IdentityAccount {
+    fn account(status: &Value, secret: &Value) -> IdentityAccount {
         serde_json::from_value(json!({
             "apiVersion": "keywright.dev/v1alpha1", "kind": "IdentityAccount",
             "metadata": {"name": "ops", "namespace": "shop"},
@@ -145,12 +145,12 @@ mod tests {
 
     #[test]
     fn an_account_is_used_once_it_is_verified_and_for_its_own_server_only() {
-        let verified = account(json!({"state": "Verified"}), json!({"name": "ops-account"}));
+        let verified = account(&json!({"state": "Verified"}), &json!({"name": "ops-account"}));
         let ready = json!({"type": "Ready", "status": "False", "reason": "WaitingForCode", "message": "bring the code",
             "lastTransitionTime": "2026-11-25T00:00:00Z"});
         let waiting = account(
-            json!({"state": "CodeSent", "conditions": [ready]}),
-            json!({"name": "ops-account"}),
+            &json!({"state": "CodeSent", "conditions": [ready]}),
+            &json!({"name": "ops-account"}),
         );
         let found = |account, auth_url| {
             secret_of(account, "ops", &spec(auth_url), "shop").map(|secret| secret.reference.name)
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn the_account_is_found_in_whatever_form_its_secret_is_written() {
         let template = json!({"name": "ops-account", "formats": ["Json"]});
-        let account = account(json!({"state": "Verified"}), template);
+        let account = account(&json!({"state": "Verified"}), &template);
         let secret = secret_of(Some(&account), "ops", &spec("https://a.example/v2"), "shop")
             .unwrap_or_else(|finding| panic!("{finding:?}"));
         let document = json!({"email": "ops@corp.example.net", "password": "pass"}).to_string();

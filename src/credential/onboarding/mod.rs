@@ -50,7 +50,7 @@ const SETTLE_TIME: SignedDuration = SignedDuration::from_mins(2);
 const MAIL_EXPECTED_WITHIN: SignedDuration = SignedDuration::from_mins(3);
 
 /// Codes that are tried for one mail. Whether Didit counts wrong ones is not documented (section 2.3).
-const MOST_TRIES: u32 = 3;
+pub const MOST_TRIES: u32 = 3;
 
 /// Mails in a row that bring no good code, until somebody asks for another.
 const MOST_MAILS: u32 = 6;
