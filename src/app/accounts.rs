@@ -27,7 +27,7 @@ impl Work {
         let wrapper = self.wrap(IdentityAccounts {
             client: self.client.clone(),
             accounts: shared.accounts.clone(),
-            wake_providers: Box::new(move |account| providers.wake_providers_of(account)),
+            wake_providers: Box::new(move |account| providers.wake_users_of(account)),
             providers: shared.providers.clone(),
             sessions: shared.sessions.clone(),
             secrets: shared.secrets.clone(),
@@ -55,7 +55,7 @@ impl Work {
                             account.metadata.namespace.clone().unwrap_or_default(),
                             account.metadata.name.clone().unwrap_or_default(),
                         );
-                        indexed.wake_providers_of(&place);
+                        indexed.wake_users_of(&place);
                     }
                 }
                 Change::Absent { namespace, name } => {
@@ -65,7 +65,7 @@ impl Work {
                         let events = events.clone();
                         tasks.spawn(async move { tell_of_end(&events, &account).await });
                     }
-                    indexed.wake_providers_of(&(namespace.to_owned(), name.to_owned()));
+                    indexed.wake_users_of(&(namespace.to_owned(), name.to_owned()));
                 }
                 Change::Synced => {
                     indexed.accounts.listed(listed_namespace.as_deref());

@@ -93,11 +93,14 @@ impl Shared {
         self.wake_all(consumers);
     }
 
-    /// An account has changed in a way that matters to the providers that use it.
-    pub(super) fn wake_providers_of(&self, account: &Place) {
+    /// An account has changed in a way that matters to the providers that use it, and to those who take its application.
+    pub(super) fn wake_users_of(&self, account: &Place) {
         for key in self.providers.resting_on(account) {
             self.wake_provider(&key);
         }
+        let mut adopting = self.consumers.of_namespace(&account.0);
+        adopting.retain(|consumer| consumer.kind == ConsumerKind::ClientApplication);
+        self.wake_all(adopting);
     }
 
     pub(super) fn wake_users(&self, key: &ProviderKey) {

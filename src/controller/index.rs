@@ -247,7 +247,10 @@ impl Entry {
         let provider = ProviderKey::of(&spec.provider_ref, namespace);
         let status = application.status.as_ref();
         let held = status.and_then(|status| status.application_id.clone());
-        let wanted = spec.adopt.as_ref().map(|adoption| &adoption.application_id);
+        let wanted = spec
+            .adopt
+            .as_ref()
+            .and_then(|adoption| adoption.application_id.as_ref());
         let (id, wanted_only) = match (held, wanted) {
             (Some(held), _) => (Some(held), false),
             (None, wanted) => (wanted.cloned(), true),
@@ -352,6 +355,9 @@ impl Maps {
             old.and_then(|entry| entry.application.as_ref()),
             new.and_then(|entry| entry.application.as_ref()),
         ));
+        if new.is_none() {
+            self.applications.release(&consumer);
+        }
         self.users.change(
             &consumer,
             old.and_then(|entry| entry.provider.as_ref()),
@@ -526,7 +532,8 @@ mod tests {
         application.metadata.namespace = Some(namespace.into());
         application.spec.provider_ref.kind = ProviderKind::ClusterIdentityProvider;
         application.spec.adopt = Some(Adoption {
-            application_id: "app-1".into(),
+            application_id: Some("app-1".into()),
+            account_ref: None,
         });
         application.status = recorded.then(|| ClientApplicationStatus {
             application_id: Some("app-1".into()),

@@ -185,6 +185,16 @@ fn applications() -> Vec<Case> {
             Accepted,
         ),
         case(
+            "an adoption of what came with an account",
+            json!({"adopt": {"accountRef": {"name": "ops"}}}),
+            Accepted,
+        ),
+        case(
+            "an adoption of two applications",
+            json!({"adopt": {"accountRef": {"name": "ops"}, "applicationId": "a"}}),
+            ByRule("adopt needs exactly one of applicationId and accountRef"),
+        ),
+        case(
             "an adoption that would lead elsewhere",
             json!({"adopt": {"applicationId": "../../x"}}),
             BySchema("spec.adopt.applicationId"),

@@ -208,8 +208,9 @@ impl IdentityAccounts {
         let Some(password) = &pass.password else {
             return Ok(ended(LoginOutcome::Later { until: None }, None, None));
         };
+        let obtained = pass.observed.learned.obtained.as_ref();
         Ok(
-            match self.save_account(pass, password, &belongings, None).await? {
+            match self.save_account(pass, password, &belongings, obtained).await? {
                 Save::Done(saved) => ended(LoginOutcome::Recovered, None, Some(saved)),
                 Save::Not(evidence) => evidence,
             },

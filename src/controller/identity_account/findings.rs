@@ -99,7 +99,7 @@ fn registered(observed: &Observed, situation: &Situation, now: Timestamp) -> Fin
     }
     match &recorded.sending {
         Some(sending) => mailed(observed, sending),
-        None => match wording::retry(observed, situation) {
+        None => match wording::retry(observed, situation, REGISTERED) {
             Some(message) => finding(Truth::False, "Retrying", message),
             None => finding(Truth::False, WAITING, format!("{email} is not registered yet")),
         },
@@ -159,6 +159,13 @@ fn code_received(observed: &Observed, situation: &Situation, now: Timestamp) -> 
     let Some(sending) = &recorded.sending else {
         return finding(Truth::False, WAITING, "no code was asked for yet".to_owned());
     };
+    if recorded.login_needed == Some(LoginNeeded::AnswerLost) {
+        let message = "a code was tried, and the answer to it was lost".to_owned();
+        return finding(Truth::Unknown, "AnswerLost", message);
+    }
+    if let Some(message) = wording::retry(observed, situation, CODE_RECEIVED) {
+        return finding(Truth::False, "Retrying", message);
+    }
     match situation {
         Situation::WaitingForCode => waiting_for_code(observed, sending, now),
         Situation::Waiting {

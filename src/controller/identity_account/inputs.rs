@@ -9,8 +9,9 @@ use super::observe::auth_url;
 use super::state::{Inputs, SecretView};
 use super::write::held;
 use crate::api::IdentityAccount;
+use crate::api::client_application::SECRET_SYNCED;
 use crate::api::conditions::{Finding, Truth};
-use crate::api::identity_account::{AccountState, REGISTERED, VERIFIED};
+use crate::api::identity_account::{AccountState, REGISTERED};
 use crate::api::secret::SecretKeyReference;
 use crate::controller::ReconcileError;
 use crate::controller::accounts::normal;
@@ -172,7 +173,7 @@ pub(super) fn entry(live: &Secret, key: &str) -> Option<SecretString> {
 fn stage(object: &IdentityAccount) -> &'static str {
     let state = object.status.as_ref().and_then(|status| status.state);
     if state == Some(AccountState::Verified) {
-        VERIFIED
+        SECRET_SYNCED
     } else {
         REGISTERED
     }

@@ -123,14 +123,7 @@ impl IdentityAccounts {
         let opened = match self.open_mailbox(pass).await? {
             Ok(opened) => opened,
             Err(finding) => {
-                return Ok(self.looked(
-                    pass,
-                    "",
-                    &finding.reason,
-                    finding.message,
-                    LATER,
-                    false,
-                ));
+                return Ok(self.looked(pass, "", &finding.reason, finding.message, LATER, false));
             }
         };
         let now = Timestamp::now();

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::{Api, Resource, ResourceExt};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::IdentityAccounts;
 use super::inputs::{Found, no_need};
@@ -14,6 +14,7 @@ use super::mailbox::Mail;
 use super::state::{
     CodeView, Inputs, Learned, Observed, Resource as Facts, SecretContent, SecretView, TokenView,
 };
+use super::write::held;
 use crate::api::IdentityAccount;
 use crate::api::identity_account::{AccountState, IdentityAccountStatus};
 use crate::api::names::CODE_REQUESTED_ANNOTATION;
@@ -24,6 +25,7 @@ use crate::controller::owned_secret::{self, Owner};
 use crate::controller::token::need::requests;
 use crate::controller::token::pauses::Asked;
 use crate::credential::onboarding::{Password, Recorded};
+use crate::credential::secret_content::Member;
 use crate::identity::didit::one_time_code::OneTimeCode;
 
 /// One pass over one resource.
@@ -126,6 +128,7 @@ impl IdentityAccounts {
             earlier_secret: own.earlier,
             strays,
             rival: rival.map(|rival| rival.to_string()),
+            is_password_outdated: is_password_outdated(&object, own.live.as_ref(), password.as_ref()),
             inputs,
             is_budget_known: self.accounts.is_complete(),
             budget: self.accounts.budget(auth_url(&object)),
@@ -246,6 +249,20 @@ impl IdentityAccounts {
             live,
         })
     }
+}
+
+/// Whether the account's own Secret holds another password than the one that the spec names.
+fn is_password_outdated(
+    object: &IdentityAccount,
+    live: Option<&Secret>,
+    password: Option<&SecretString>,
+) -> bool {
+    let (Some(_), Some(live), Some(password)) = (&object.spec.password_secret_ref, live, password) else {
+        return false;
+    };
+    held(object, Some(live))
+        .value(Member::Password)
+        .is_some_and(|held| held.expose_secret() != password.expose_secret())
 }
 
 /// Whether a token has to be got, so that the password is needed.

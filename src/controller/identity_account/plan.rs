@@ -227,7 +227,7 @@ fn maintain(observed: &Observed, policy: &TokenPolicy, now: Timestamp) -> Next {
     if let Some(why) = token::needed(observed, policy, now) {
         return Next::Do(Step::ObtainToken(why));
     }
-    if must_rewrite(observed) && !observed.learned.is_unreadable {
+    if must_rewrite(observed) {
         return Next::Do(Step::RewriteSecret);
     }
     match &observed.status.secret {
@@ -255,6 +255,7 @@ fn must_rewrite(observed: &Observed) -> bool {
         return true;
     };
     observed.learned.obtained.is_some()
+        || observed.is_password_outdated
         || token::is_unwanted(observed)
         || (published.api_url != api_url(observed) && !observed.learned.is_published)
 }

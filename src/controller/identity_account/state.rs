@@ -34,6 +34,8 @@ pub struct Observed {
     pub strays: Vec<String>,
     /// An older resource of the namespace that claims the same Secret.
     pub rival: Option<String>,
+    /// The Secret holds another password than the one that `spec.passwordSecretRef` names.
+    pub is_password_outdated: bool,
     /// What calls are made with.
     pub inputs: Inputs,
     /// Whether all accounts are known, so that the budget is.
@@ -300,7 +302,7 @@ pub struct Saved {
 }
 
 impl Observed {
-    /// The Secret holds all that belongs to a verified account, whatever its form.
+    /// The Secret holds all that belongs to a verified account, whatever its form, and it can be read.
     #[must_use]
     pub fn holds_account(&self) -> bool {
         let holds = |view: &SecretView| match view {
@@ -310,6 +312,9 @@ impl Observed {
             }
             _ => false,
         };
+        if self.learned.is_unreadable {
+            return false;
+        }
         holds(&self.secret) || self.earlier_secret.as_ref().is_some_and(holds)
     }
 
@@ -409,6 +414,8 @@ impl Observed {
         let Some(saved) = saved else { return };
         self.learned.token_published |= self.learned.obtained.take().is_some();
         self.learned.is_published = true;
+        self.learned.is_unreadable = false;
+        self.is_password_outdated = false;
         self.secret = SecretView::Ours {
             published: saved.published,
             content: SecretContent::Current,

@@ -63,6 +63,7 @@ fn observed(change: &Value) -> Observed {
         earlier_secret: None,
         strays: Vec::new(),
         rival: None,
+        is_password_outdated: false,
         inputs: Inputs::Ready {
             password: Password::Absent,
             version: String::new(),
@@ -496,6 +497,9 @@ fn an_outdated_form_or_another_address_is_written_from_what_is_there() {
     assert_eq!(step(&outdated), Some("RewriteSecret"));
     let elsewhere = settled(&json!({"didit": {"apiUrl": "https://other.example/v3"}}));
     assert_eq!(step(&elsewhere), Some("RewriteSecret"));
+    let mut rotated = settled(&json!({"passwordSecretRef": {"name": "password", "key": "password"}}));
+    rotated.is_password_outdated = true;
+    assert_eq!(step(&rotated), Some("RewriteSecret"));
     let mut renamed = settled(&json!({"secret": {"name": "ops-new"}}));
     renamed.secret = SecretView::Absent;
     renamed.earlier_secret = Some(ours("digest", SecretContent::Outdated));

@@ -4,6 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::plan::Situation;
 use super::state::Observed;
+use crate::api::conditions;
 use crate::api::identity_account::CODE_KEY;
 use crate::api::names::CODE_REQUESTED_ANNOTATION;
 use crate::credential::onboarding::{Caller, MOST_TRIES, Sending, Stop, WaitReason};
@@ -89,8 +90,8 @@ pub(super) fn trouble(observed: &Observed) -> String {
     }
 }
 
-/// Why a call is tried again, and when.
-pub(super) fn retry(observed: &Observed, situation: &Situation) -> Option<String> {
+/// Why a call is tried again, and when. What an earlier pass said of it under the condition `type_` still stands.
+pub(super) fn retry(observed: &Observed, situation: &Situation, type_: &str) -> Option<String> {
     let Situation::Waiting {
         until,
         reason: WaitReason::Retry,
@@ -98,12 +99,14 @@ pub(super) fn retry(observed: &Observed, situation: &Situation) -> Option<String
     else {
         return None;
     };
-    let why = observed
-        .learned
-        .trouble
-        .as_deref()
-        .unwrap_or("the last call did not come to its end");
-    Some(format!("{why}. Trying again at {until:.0}"))
+    let end = format!(". Trying again at {until:.0}");
+    match &observed.learned.trouble {
+        Some(trouble) => Some(format!("{trouble}{end}")),
+        None => conditions::find(&observed.status.conditions, type_)
+            .filter(|said| said.message.ends_with(&end))
+            .map(|said| said.message.clone())
+            .or_else(|| Some(format!("the last call did not come to its end{end}"))),
+    }
 }
 
 /// Why nothing is tried any more, and what to do.
