@@ -181,6 +181,8 @@ fn code_received(observed: &Observed, situation: &Situation, now: Timestamp) -> 
             format!("the last code is no longer tried. Another one is asked for at {until:.0}"),
         ),
         _ => earlier(&observed.status, CODE_RECEIVED)
+            // That was true before a code was asked for.
+            .filter(|known| known.reason != WAITING)
             .unwrap_or_else(|| finding(Truth::False, WAITING, "a code is waited for".to_owned())),
     }
 }

@@ -37,11 +37,11 @@ async fn the_command_of_the_condition_leads_to_a_provider_and_to_the_application
         .unwrap()
         .remove("accountSecretRef");
     world.apply(provider).await;
-    let adopting = json!({"adopt": {"accountApplication": true}});
+    let adopting = json!({"adopt": {"accountRef": {"name": NAME}}});
     world.apply(client_application("payments", adopting)).await;
     world.until_published("payments").await;
     world
-        .until::<IdentityProvider>("didit", ("Ready", "True", "Available"))
+        .until::<IdentityProvider>("didit", ("Ready", "True", "Ready"))
         .await;
     let application = entries(&world.secret("payments-didit").await.unwrap());
     assert!(
