@@ -73,11 +73,12 @@ fn registered(observed: &Observed, situation: &Situation, now: Timestamp) -> Fin
         reason: WaitReason::HourlyBudget,
     } = situation
     {
-        return finding(
-            Truth::False,
-            "HourlyBudget",
-            wording::full_hour(observed, *until, now),
+        let message = format!(
+            "Didit takes five requests for a code in an hour from one IP address, and they are used up by the accounts \
+             of this operator, or Didit asked for a pause. A code for {email} is asked for at {until:.0}{}",
+            wording::reserve(observed, now)
         );
+        return finding(Truth::False, "HourlyBudget", message);
     }
     if let Some(pending) = &recorded.pending
         && pending.call != RegistrationCall::VerifyEmail
@@ -180,6 +181,8 @@ fn code_received(observed: &Observed, situation: &Situation, now: Timestamp) -> 
             format!("the last code is no longer tried. Another one is asked for at {until:.0}"),
         ),
         _ => earlier(&observed.status, CODE_RECEIVED)
+            // That was true before a code was asked for.
+            .filter(|known| known.reason != WAITING)
             .unwrap_or_else(|| finding(Truth::False, WAITING, "a code is waited for".to_owned())),
     }
 }

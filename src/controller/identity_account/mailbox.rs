@@ -55,16 +55,16 @@ struct Opened {
 }
 
 impl IdentityAccounts {
-    /// Sees whether there is a code, as far as that takes no look into a mailbox.
-    pub(super) async fn see_code(&self, pass: &mut Pass) -> Result<CodeView, ReconcileError> {
+    /// Sees whether there is a code, as far as that costs nothing that is scarce.
+    pub(super) async fn see_code(&self, pass: &mut Pass) -> Result<(), ReconcileError> {
         if pass.observed.spec.code.mailbox.is_some() {
-            return Ok(match self.next_look(pass).await? {
-                Some(until) => CodeView::Later { until },
-                None => CodeView::NotLooked,
-            });
+            if let Some(until) = self.next_look(pass).await? {
+                pass.observed.code = CodeView::Later { until };
+            }
+            return Ok(());
         }
         let Some((name, key)) = wording::code_secret(&pass.observed) else {
-            return Ok(CodeView::NotLooked);
+            return Ok(());
         };
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &pass.owner.namespace);
         let live = api
@@ -103,34 +103,22 @@ impl IdentityAccounts {
                 }
             }
         };
-        Ok(view)
+        pass.observed.code = view;
+        Ok(())
     }
 
-    /// Looks for a code where one should be.
+    /// Looks whether there is a code.
     pub(super) async fn look_for_code(&self, pass: &mut Pass) -> Result<Evidence, ReconcileError> {
         if pass.observed.spec.code.mailbox.is_some() {
             return self.look_into_mailbox(pass).await;
         }
-        Ok(match self.see_code(pass).await? {
-            CodeView::NotLooked => Evidence::CodeLookedFor(CodeView::Absent {
-                reason: "WaitingForCode".to_owned(),
-                message: "spec.code names neither a Secret nor a mailbox".to_owned(),
-                again: None,
-            }),
-            view => Evidence::CodeLookedFor(view),
-        })
+        self.see_code(pass).await?;
+        Ok(Evidence::CodeLookedFor(pass.observed.code.clone()))
     }
 
     async fn look_into_mailbox(&self, pass: &mut Pass) -> Result<Evidence, ReconcileError> {
         let Some(sending) = pass.observed.recorded.sending.clone() else {
-            return Ok(self.looked(
-                pass,
-                "",
-                "Waiting",
-                "no mail was asked for".to_owned(),
-                LATER,
-                false,
-            ));
+            return Ok(Evidence::CodeLookedFor(CodeView::NotLooked));
         };
         let opened = match self.open_mailbox(pass).await? {
             Ok(opened) => opened,
@@ -171,15 +159,12 @@ impl IdentityAccounts {
             Err(error) => {
                 tracing::warn!("{error}");
                 let is_refusal = error.is_login_refused();
-                let pause = if is_refusal { AFTER_REFUSAL } else { LATER };
-                Ok(self.looked(
-                    pass,
-                    &version,
-                    error.reason(),
-                    error.to_string(),
-                    pause,
-                    is_refusal,
-                ))
+                let (pause, message) = if is_refusal {
+                    (AFTER_REFUSAL, wording::mailbox_refused(&pass.observed, &error))
+                } else {
+                    (LATER, error.to_string())
+                };
+                Ok(self.looked(pass, &version, error.reason(), message, pause, is_refusal))
             }
         }
     }

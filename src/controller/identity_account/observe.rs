@@ -155,7 +155,7 @@ impl IdentityAccounts {
             mail: None,
         };
         if waits_for_code(&pass.observed) {
-            pass.observed.code = self.see_code(&mut pass).await?;
+            self.see_code(&mut pass).await?;
         }
         Ok(Some(pass))
     }

@@ -11,7 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::state::{CodeView, Inputs, Observed, SecretContent, SecretView, Step};
 use super::{findings, token};
 use crate::api::conditions::{self, Finding};
-use crate::api::identity_account::IdentityAccountStatus;
+use crate::api::identity_account::{IdentityAccountStatus, RegistrationCall};
 use crate::api::provider::DIDIT_API_URL;
 use crate::controller::owned_secret;
 use crate::controller::token::TokenPolicy;
@@ -164,7 +164,11 @@ pub(super) fn decides(observed: &Observed, now: Timestamp) -> Move {
 }
 
 fn sign_up(observed: &Observed, password: Password, now: Timestamp) -> Next {
-    match decide(&facts(observed, password), now) {
+    let decided = decide(&facts(observed, password), now);
+    if looks_first(observed, decided, now) {
+        return Next::Do(Step::LookForCode);
+    }
+    match decided {
         Move::StorePassword => Next::Do(Step::StorePassword),
         Move::RecordIntent(call) => Next::Do(Step::RecordIntent(call)),
         Move::Call(call) => Next::Do(Step::Call(call)),
@@ -172,21 +176,38 @@ fn sign_up(observed: &Observed, password: Password, now: Timestamp) -> Next {
         Move::RecoverByLogin | Move::LogIn => Next::Do(Step::LogIn),
         Move::WaitForCode { until } => wait_for_code(observed, until, now),
         Move::Wait { until, reason } => {
-            Next::Rest(Situation::Waiting { until, reason }, Some(until_time(until, now)))
+            let again = next_look(observed).filter(|_| reason == WaitReason::HourlyBudget);
+            let at = again.map_or(until, |again| again.min(until));
+            Next::Rest(Situation::Waiting { until, reason }, Some(until_time(at, now)))
         }
         Move::Stop(stop) => Next::Rest(Situation::Stopped(stop), None),
         Move::Settled => Next::Rest(Situation::Settled, None),
     }
 }
 
-fn wait_for_code(observed: &Observed, until: Timestamp, now: Timestamp) -> Next {
-    let again = match &observed.code {
-        CodeView::NotLooked => return Next::Do(Step::LookForCode),
+/// Whether there may be a code that nobody has seen yet. It may have come while no operator ran, and makes another mail
+/// needless.
+fn looks_first(observed: &Observed, decided: Move, now: Timestamp) -> bool {
+    let is_about_codes = match decided {
+        Move::WaitForCode { .. } => true,
+        Move::RecordIntent(call) => call != RegistrationCall::VerifyEmail,
+        Move::Wait { reason, .. } => reason == WaitReason::HourlyBudget,
+        _ => false,
+    };
+    is_about_codes && observed.code == CodeView::NotLooked && observed.recorded.takes_codes(now)
+}
+
+/// When it is looked for a code again by itself.
+fn next_look(observed: &Observed) -> Option<Timestamp> {
+    match &observed.code {
         CodeView::Later { until } => Some(*until),
         CodeView::Absent { again, .. } => *again,
-        CodeView::There(_) => None,
-    };
-    let at = again.map_or(until, |again| again.min(until));
+        CodeView::NotLooked | CodeView::There(_) => None,
+    }
+}
+
+fn wait_for_code(observed: &Observed, until: Timestamp, now: Timestamp) -> Next {
+    let at = next_look(observed).map_or(until, |again| again.min(until));
     Next::Rest(Situation::WaitingForCode, Some(until_time(at, now)))
 }
 

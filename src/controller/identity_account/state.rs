@@ -174,7 +174,7 @@ pub enum Step {
     LogIn,
     /// Take what the Secret holds for recorded: a process was killed after it wrote it.
     TakeInSaved,
-    /// Look for a code where one should be.
+    /// Look whether there is a code: in the Secret that it is put into by hand, or in the mailbox.
     LookForCode,
     /// Mark or move the mail whose code was taken.
     SettleMail,
@@ -243,7 +243,7 @@ pub enum Evidence {
     },
     /// The Secret holds what belongs to the account already.
     SavedFound(Identifiers),
-    /// A code was looked for.
+    /// Somebody has looked for a code.
     CodeLookedFor(CodeView),
     /// What was to be done with the mail is done, or cannot be.
     MailSettled,
@@ -360,6 +360,8 @@ impl Observed {
                 self.is_unrecorded = true;
                 self.learned.is_own_intent = false;
                 self.learned.trouble = trouble;
+                // What was there was for the call, and another code may have come meanwhile.
+                self.code = CodeView::NotLooked;
                 self.take_in(saved);
             }
             Evidence::LoginEnded {
@@ -385,7 +387,8 @@ impl Observed {
                 self.name(identifiers);
             }
             Evidence::CodeLookedFor(view) => {
-                self.learned.has_mail = matches!(view, CodeView::There(_));
+                self.learned.has_mail =
+                    self.spec.code.mailbox.is_some() && matches!(view, CodeView::There(_));
                 self.code = view;
             }
             Evidence::MailSettled => self.learned.is_settled = true,

@@ -230,7 +230,7 @@ fn pass(observed: &mut Observed, outcome: &Outcome) -> (Vec<&'static str>, Plan)
             }
             Step::LookForCode => Evidence::CodeLookedFor(CodeView::Absent {
                 reason: "WaitingForCode".into(),
-                message: "bring the code".into(),
+                message: "put the code into a Secret".into(),
                 again: None,
             }),
             Step::SettleMail => Evidence::MailSettled,
@@ -282,6 +282,34 @@ fn a_mailbox_brings_the_code_in_one_pass_and_its_mail_is_settled_at_the_end() {
             "SettleMail"
         ]
     );
+}
+
+#[test]
+fn a_code_is_looked_for_before_another_mail_is_asked_for_and_after_each_call() {
+    let spec = json!({"code": {"mailbox": {"host": "imap.corp.example.net", "secretRef": {"name": "box"}}}});
+    let mut observed = with_password(observed(&spec), code_sent(0));
+    // Another mail is due, and no operator ran meanwhile.
+    let sending = observed.recorded.sending.as_mut().unwrap();
+    (sending.at, sending.resend_after) = (at(-240), at(-180));
+    assert_eq!(step(&observed), Some("LookForCode"));
+    observed.code = CodeView::Later { until: at(5) };
+    assert_eq!(step(&observed), Some("RecordIntent"));
+
+    for (call, outcome) in [
+        (RegistrationCall::VerifyEmail, Outcome::CodeRefused),
+        (RegistrationCall::Register, Outcome::Abandoned),
+    ] {
+        observed.code = CodeView::There("mark".into());
+        observed.recorded = code_sent(0).begin(call, Some("mark"), None, at(-1));
+        observed.absorb(Evidence::CallEnded {
+            outcome,
+            trouble: None,
+            saved: None,
+            at: at(0),
+        });
+        observed.is_unrecorded = false;
+        assert_eq!(step(&observed), Some("LookForCode"), "{call:?}");
+    }
 }
 
 #[test]

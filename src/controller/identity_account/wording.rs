@@ -8,6 +8,7 @@ use crate::api::conditions;
 use crate::api::identity_account::CODE_KEY;
 use crate::api::names::CODE_REQUESTED_ANNOTATION;
 use crate::credential::onboarding::{Caller, MOST_TRIES, Sending, Stop, WaitReason};
+use crate::identity::mailbox::MailboxError;
 
 /// The name and the key of the Secret that a person puts the code in.
 pub(super) fn code_secret(observed: &Observed) -> Option<(&str, &str)> {
@@ -29,6 +30,29 @@ pub(super) fn replace_code(observed: &Observed) -> String {
         "{} --dry-run=client --output=yaml | kubectl apply --namespace {namespace} --filename=-",
         create_code(observed)
     )
+}
+
+/// Why a mailbox cannot be read, and where its password stands.
+pub(super) fn mailbox_refused(observed: &Observed, error: &MailboxError) -> String {
+    let secret = observed
+        .spec
+        .code
+        .mailbox
+        .as_ref()
+        .map(|mailbox| mailbox.secret_ref.name.as_str());
+    let namespace = &observed.resource.namespace;
+    format!(
+        "{error}. Both stand in Secret {namespace}/{}; when it changes, the login is tried at once",
+        secret.unwrap_or_default()
+    )
+}
+
+/// How to get a code in an hour whose calls are used up but for the one that is kept for whoever asks by hand.
+pub(super) fn reserve(observed: &Observed, now: Timestamp) -> String {
+    match observed.budget.wait(Caller::Person, now) {
+        None => format!(". One is kept for whoever asks: {}", ask_for_code(observed)),
+        Some(_) => String::new(),
+    }
 }
 
 /// The command that asks for another code.
@@ -63,22 +87,6 @@ pub(super) fn trouble(observed: &Observed) -> String {
     match &observed.learned.trouble {
         Some(trouble) => format!(" ({trouble})"),
         None => String::new(),
-    }
-}
-
-/// Why a code is not asked for yet, and what to do about it.
-pub(super) fn full_hour(observed: &Observed, until: Timestamp, now: Timestamp) -> String {
-    let message = format!(
-        "Didit takes five requests for a code in an hour from one IP address. The accounts of this operator have made \
-         theirs, or Didit asked for a pause. A code for {} is asked for at {until:.0}",
-        observed.spec.email
-    );
-    match observed.budget.wait(Caller::Person, now) {
-        None => format!(
-            "{message}. One request is kept for who cannot wait: {}",
-            ask_for_code(observed)
-        ),
-        Some(_) => message,
     }
 }
 

@@ -269,7 +269,7 @@ impl Sending {
     }
 
     /// Whether a code is tried for this mail.
-    fn takes_codes(&self, now: Timestamp) -> bool {
+    pub(super) fn takes_codes(&self, now: Timestamp) -> bool {
         self.refused < MOST_TRIES && now < self.codes_end()
     }
 

@@ -167,6 +167,18 @@ impl Recorded {
         }
     }
 
+    /// Whether a code would be tried now.
+    #[must_use]
+    pub fn takes_codes(&self, now: Timestamp) -> bool {
+        self.pending.is_none()
+            && !self.verified
+            && self.login_needed.is_none()
+            && self
+                .sending
+                .as_ref()
+                .is_some_and(|sending| sending.takes_codes(now))
+    }
+
     /// Whether the identity API may know of the address and the password.
     #[must_use]
     pub fn is_begun(&self) -> bool {
@@ -337,7 +349,8 @@ impl Recorded {
                 self.sending = None;
                 self.retry_at = Some(later(now, pause));
             }
-            Outcome::Abandoned => sent(CodeMailed::Unknown, now.max(plus(pending.at, SETTLE_TIME))),
+            // It has arrived by then, if ever.
+            Outcome::Abandoned => sent(CodeMailed::Unknown, plus(pending.at, SETTLE_TIME)),
             _ => sent(CodeMailed::Unknown, now),
         }
     }
