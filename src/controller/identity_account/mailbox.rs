@@ -295,7 +295,11 @@ fn looked_for(pass: &Pass, version: &str, is_refusal: bool) -> String {
 fn mark(pass: &Pass, code: &OneTimeCode) -> CodeView {
     match &pass.password {
         Some(password) => CodeView::There(code.mark(password, &pass.owner.uid)),
-        None => CodeView::NotLooked,
+        None => CodeView::Absent {
+            reason: "PasswordNotFound".to_owned(),
+            message: "the account's password is not there".to_owned(),
+            again: None,
+        },
     }
 }
 

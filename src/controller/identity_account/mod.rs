@@ -141,6 +141,7 @@ impl IdentityAccounts {
         self.pauses.end(&place);
         self.kept().remove(&place);
         self.metrics.remove_credential("IdentityAccount", namespace, name);
+        self.metrics.remove_account(namespace, name);
     }
 
     fn remember_pause(&self, pass: &observe::Pass, pause: Option<Pause>) {

@@ -7,7 +7,7 @@ use super::IdentityAccounts;
 use super::observe::Pass;
 use crate::api::IdentityAccount;
 use crate::api::conditions::READY;
-use crate::api::identity_account::IdentityAccountStatus;
+use crate::api::identity_account::{AccountState, IdentityAccountStatus};
 use crate::api::names::FIELD_MANAGER;
 use crate::controller::{ReconcileError, news};
 use crate::kube_ext::apply;
@@ -23,6 +23,14 @@ impl IdentityAccounts {
         if resource.is_deleted {
             return Ok(());
         }
+        let is_braked = pass.observed.login_braked_until.is_some();
+        let state = match pass.observed.recorded.state() {
+            AccountState::NotRegistered => 0,
+            AccountState::CodeSent => 1,
+            AccountState::Verified => 2,
+        };
+        self.metrics
+            .set_account(&resource.namespace, &resource.name, state, is_braked);
         self.metrics.set_credential(
             "IdentityAccount",
             &resource.namespace,

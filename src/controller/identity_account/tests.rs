@@ -243,7 +243,7 @@ fn pass(observed: &mut Observed, outcome: &Outcome) -> (Vec<&'static str>, Plan)
 #[test]
 fn the_password_is_stored_first_and_each_call_is_recorded_before_it_is_made() {
     let mut observed = observed(&json!({}));
-    let (steps, _) = pass(&mut observed, &Outcome::CodeMailed);
+    let (steps, plan) = pass(&mut observed, &Outcome::CodeMailed);
     assert_eq!(
         steps,
         [
@@ -254,6 +254,7 @@ fn the_password_is_stored_first_and_each_call_is_recorded_before_it_is_made() {
             "LookForCode"
         ]
     );
+    assert_eq!(condition(&plan, READY).1, "WaitingForCode");
 
     // The next pass sees the code's Secret.
     observed.learned = Learned::default();

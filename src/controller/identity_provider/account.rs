@@ -20,8 +20,13 @@ use crate::credential::secret_content::{Layout, Member, Vocabulary, read_back};
 pub(super) struct AccountSecret {
     /// Its name and the names of its keys.
     pub(super) reference: AccountSecretReference,
-    /// How it is laid out, where it is that of an `IdentityAccount`.
-    layout: Option<Layout>,
+    /// The `IdentityAccount` that it is written for, and how it is laid out.
+    of_account: Option<OfAccount>,
+}
+
+struct OfAccount {
+    name: String,
+    layout: Layout,
 }
 
 /// The `IdentityAccount` that a provider names.
@@ -47,7 +52,7 @@ pub(super) async fn resolve(
     if let Some(reference) = &spec.account_secret_ref {
         return Ok(Ok(Some(AccountSecret {
             reference: reference.clone(),
-            layout: None,
+            of_account: None,
         })));
     }
     let Some(reference) = &spec.account_ref else {
@@ -95,14 +100,22 @@ fn secret_of(
             name: template.name.clone(),
             keys: None,
         },
-        layout: Some(Layout::of(template, Vocabulary::Didit)),
+        of_account: Some(OfAccount {
+            name: name.to_owned(),
+            layout: Layout::of(template, Vocabulary::Didit),
+        }),
     })
 }
 
 impl AccountSecret {
+    /// The `IdentityAccount` that it is written for.
+    pub(super) fn account(&self) -> Option<&str> {
+        self.of_account.as_ref().map(|account| account.name.as_str())
+    }
+
     /// The entries of the Secret under the names that [`Self::reference`] has.
     pub(super) fn entries(&self, entries: BTreeMap<String, ByteString>) -> BTreeMap<String, ByteString> {
-        let Some(layout) = &self.layout else {
+        let Some(OfAccount { layout, .. }) = &self.of_account else {
             return entries;
         };
         [Member::Email, Member::Password]

@@ -106,7 +106,10 @@ pub(super) async fn load(
 ) -> Result<Result<Credentials, Unusable>, ReconcileError> {
     let reference = &account_secret.reference;
     let Some(secret) = secret(client, namespace, &reference.name).await? else {
-        return Ok(Err(no_account_secret(reference, namespace)));
+        return Ok(Err(match account_secret.account() {
+            Some(account) => not_written(account, reference, namespace),
+            None => no_account_secret(reference, namespace),
+        }));
     };
     let secret = Versioned {
         value: account_secret.entries(secret.value),
@@ -289,6 +292,15 @@ fn no_account_secret(reference: &AccountSecretReference, namespace: &str) -> Unu
     let message = format!(
         "Secret {namespace}/{name}, which spec.didit.accountSecretRef names, does not exist. Create it, with the password on standard input: \
          kubectl create secret generic {name} --namespace {namespace} --from-literal=email=… --from-file=password=/dev/stdin"
+    );
+    Finding::new(AUTHENTICATED, Truth::False, "SecretNotFound", message)
+}
+
+fn not_written(account: &str, reference: &AccountSecretReference, namespace: &str) -> Unusable {
+    let message = format!(
+        "Secret {namespace}/{} of IdentityAccount {account}, which spec.didit.accountRef names, does not exist. The \
+         account's status says why",
+        reference.name
     );
     Finding::new(AUTHENTICATED, Truth::False, "SecretNotFound", message)
 }
