@@ -15,7 +15,8 @@
 //!
 //! [`api`] has the custom resources, [`credential`] what is decided about credentials, both without I/O.
 //! [`identity`] talks to identity APIs and [`kube_ext`] to the Kubernetes API; they know nothing of each
-//! other. [`controller`] joins them, [`app`] wires everything up, [`cli`] reads the flags.
+//! other. [`controller`] joins them, [`app`] wires everything up, [`cli`] is the command line, and [`rights`]
+//! lists what the operator has to be allowed to do.
 
 pub mod api;
 pub mod app;
@@ -24,4 +25,5 @@ pub mod controller;
 pub mod credential;
 pub mod identity;
 pub mod kube_ext;
+pub mod rights;
 pub mod telemetry;

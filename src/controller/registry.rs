@@ -121,7 +121,8 @@ impl Tokens {
         if self.shares(client) {
             format!(
                 "{provider:?}/{}/{}/{request_digest}",
-                self.server_digest, client.fingerprint
+                self.server_digest,
+                client.fingerprint.as_key()
             )
         } else {
             uid.to_owned()
@@ -383,6 +384,11 @@ impl ProviderRegistry {
             .filter(|(_, entry)| entry.account.as_ref() == Some(account))
             .map(|(key, _)| key.clone())
             .collect()
+    }
+
+    /// Every provider.
+    pub fn all(&self) -> Vec<ProviderKey> {
+        lock(&self.entries).keys().cloned().collect()
     }
 
     /// The providers that read a Secret.

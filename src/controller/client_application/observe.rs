@@ -60,6 +60,8 @@ impl ClientApplications {
             return Ok(None);
         };
         let resource = self.facts(&object);
+        let place = (resource.namespace.clone(), resource.name.clone());
+        self.pauses.begin(&place);
         let mut spec = object.spec.clone();
         let status = object.status.clone().unwrap_or_default();
         let adoption_waits = adoption::resolve(&self.client, &mut spec, &status, &resource.namespace).await?;
@@ -77,14 +79,13 @@ impl ClientApplications {
         let application_rival = self.application_rival(&spec, &resource, &status);
         let asked = Asked {
             generation: resource.generation,
+            client: None,
             requests: requests(object.annotations()),
         };
         let token = TokenView {
             can_be_had: found.tokens.is_some(),
             allowed_scopes: found.allowed_scopes,
-            pause: self
-                .pauses
-                .begin(&(resource.namespace.clone(), resource.name.clone()), &asked),
+            pause: self.pauses.about(&place, &asked),
             requests: asked.requests.clone(),
         };
         let observed = Observed {

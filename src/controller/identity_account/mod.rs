@@ -57,6 +57,8 @@ pub struct IdentityAccounts {
     pub providers: Arc<ProviderRegistry>,
     /// One session per account, shared with providers.
     pub sessions: Arc<SessionRegistry>,
+    /// Whether Secrets are watched.
+    pub watches_secrets: bool,
     /// The Secrets that Keywright wrote.
     pub secrets: Arc<SecretIndex>,
     /// All resources that write Secrets.
@@ -140,7 +142,7 @@ impl IdentityAccounts {
         self.written.forget(&place);
         self.pauses.end(&place);
         self.kept().remove(&place);
-        self.metrics.remove_credential("IdentityAccount", namespace, name);
+        self.metrics.remove_resource("IdentityAccount", namespace, name);
         self.metrics.remove_account(namespace, name);
     }
 

@@ -82,6 +82,8 @@ impl IdentityAccounts {
         };
         let owner = Owner::of(object.as_ref());
         let resource = facts(&object);
+        let place = (resource.namespace.clone(), resource.name.clone());
+        self.pauses.begin(&place);
         let spec = object.spec.clone();
         let status = object.status.clone().unwrap_or_default();
         let recorded = Recorded::of(&status);
@@ -106,11 +108,11 @@ impl IdentityAccounts {
         let strays = owned_secret::strays(&self.secrets, &owner, &spec.secret, status.secret.as_ref());
         let asked = Asked {
             generation: resource.generation,
+            client: None,
             requests: requests(object.annotations()),
         };
-        let place = (resource.namespace.clone(), resource.name.clone());
         let token = TokenView {
-            pause: self.pauses.begin(&place, &asked),
+            pause: self.pauses.about(&place, &asked),
             requests: asked.requests.clone(),
         };
         let brake = self.brake(&place, &status, &inputs);
@@ -133,6 +135,7 @@ impl IdentityAccounts {
             is_budget_known: self.accounts.is_complete(),
             budget: self.accounts.budget(auth_url(&object)),
             code: CodeView::NotLooked,
+            is_code_polled: !self.watches_secrets && object.spec.code.mailbox.is_none(),
             code_request,
             login_braked_until: brake.as_ref().map(|brake| brake.until),
             token,

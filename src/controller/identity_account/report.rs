@@ -5,11 +5,14 @@ use kube::{Api, Resource};
 
 use super::IdentityAccounts;
 use super::observe::Pass;
+use super::token;
 use crate::api::IdentityAccount;
 use crate::api::conditions::READY;
 use crate::api::identity_account::{AccountState, IdentityAccountStatus};
 use crate::api::names::FIELD_MANAGER;
-use crate::controller::{ReconcileError, news};
+use crate::controller::token::need::times_of;
+use crate::controller::token::promise;
+use crate::controller::{ReconcileError, gauges, news};
 use crate::kube_ext::apply;
 
 impl IdentityAccounts {
@@ -31,15 +34,12 @@ impl IdentityAccounts {
         };
         self.metrics
             .set_account(&resource.namespace, &resource.name, state, is_braked);
-        self.metrics.set_credential(
-            "IdentityAccount",
-            &resource.namespace,
-            &resource.name,
-            status
-                .token
-                .as_ref()
-                .map(|token| (token.expires_at.0, token.refresh_at.0)),
-        );
+        let times = status.token.as_ref().map(|token| {
+            let promise = promise(&token::settings(), &self.policy);
+            times_of(token, promise, &resource.uid)
+        });
+        let place = (resource.namespace.as_str(), resource.name.as_str());
+        gauges::set(&self.metrics, "IdentityAccount", place, times, &status.conditions);
         match self.record(pass, &status).await {
             // The resource is gone: nobody is left to be told.
             Err(ReconcileError::Kube {

@@ -71,6 +71,7 @@ fn observed(change: &Value) -> Observed {
         is_budget_known: true,
         budget: HourlyBudget::default(),
         code: CodeView::NotLooked,
+        is_code_polled: false,
         code_request: None,
         login_braked_until: None,
         token: TokenView::default(),
@@ -405,6 +406,11 @@ fn a_person_reads_the_very_command_that_brings_the_code() {
     let command = "kubectl create secret generic ops-code --namespace shop --from-literal=code=…";
     assert!(message.ends_with(command), "{message}");
     assert_eq!(condition(&plan, READY).2, message);
+    observed.is_code_polled = true;
+    assert!(
+        next(&observed).wake.unwrap().as_secs() <= 10,
+        "nobody tells of the Secret"
+    );
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn go_build(linker_flags: &str, sources: &Path, temporary: &Path, program: &Path
         .arg(linker_flags)
         .arg("-o")
         .arg(program)
-        .arg(".")
+        .arg(package(sources))
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     command
@@ -184,6 +184,14 @@ impl Progress {
     }
 }
 
+/// What `go build` is to build: the program of the module, or where it has no code, the one that its go.mod names as
+/// `tool`.
+fn package(sources: &Path) -> &'static str {
+    let mut files = std::fs::read_dir(sources).into_iter().flatten().flatten();
+    let has_code = files.any(|file| file.path().extension().is_some_and(|extension| extension == "go"));
+    if has_code { "." } else { "tool" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +211,15 @@ mod tests {
         ] {
             assert_eq!(is_new_enough(version), expected, "{version}");
         }
+    }
+
+    #[test]
+    fn a_module_without_code_stands_for_its_tool() {
+        let sources = tempfile::tempdir().unwrap();
+        std::fs::write(sources.path().join("go.mod"), "").unwrap();
+        assert_eq!(package(sources.path()), "tool");
+        std::fs::write(sources.path().join("main.go"), "").unwrap();
+        assert_eq!(package(sources.path()), ".");
     }
 
     #[test]

@@ -1,14 +1,11 @@
-//! The command line: groups of flags that become one validated [`Config`].
+//! `keywright run`: groups of flags that become one validated [`Config`].
 
-use std::io::Write;
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
-use k8s_openapi::jiff::SignedDuration;
+use clap::{ArgAction, Args};
 
-use crate::api::custom_resource_definitions;
+use super::values::{Namespaces, cluster_id, duration, interval, namespaces};
 use crate::app::{self, Config};
 use crate::controller::client_application::plan::Policy;
 use crate::controller::token::TokenPolicy;
@@ -16,24 +13,9 @@ use crate::credential::schedule::Backoff;
 use crate::kube_ext::lease::Timings;
 use crate::telemetry::logs::{self, LogFormat};
 
-/// Keywright keeps machine credentials on Kubernetes.
-#[derive(Debug, Parser)]
-#[command(name = "keywright", version, about, max_term_width = 110)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run the operator
-    Run(Box<RunArgs>),
-    /// Print the custom resource definitions, to be applied with kubectl
-    Crd,
-}
-
+/// The flags of `keywright run`.
 #[derive(Debug, Args)]
-struct RunArgs {
+pub(super) struct RunArgs {
     #[command(flatten)]
     scope: ScopeArgs,
     #[command(flatten)]
@@ -53,6 +35,9 @@ struct ScopeArgs {
     /// Whether ClusterIdentityProviders are looked after
     #[arg(long, env = "KEYWRIGHT_CLUSTER_IDENTITY_PROVIDERS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     cluster_identity_providers: bool,
+    /// Whether Secrets are watched; without that, a change of one is noticed within the drift interval
+    #[arg(long, env = "KEYWRIGHT_WATCH_SECRETS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    watch_secrets: bool,
     /// Namespace of the operator: its Lease and the Secrets of ClusterIdentityProviders live there
     #[arg(
         long,
@@ -146,56 +131,11 @@ struct TelemetryArgs {
     log_filter: String,
 }
 
-/// Parses the command line and does what it says.
-#[must_use]
-pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Crd => print_custom_resource_definitions(),
-        Command::Run(args) => run(*args),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            // Nothing is left to be told when the standard error stream is gone.
-            let _ = writeln!(std::io::stderr(), "keywright: {message}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// The definitions as one YAML stream.
-///
-/// # Errors
-/// When a definition cannot be written as YAML, which would be a defect.
-pub fn custom_resource_definitions_yaml() -> Result<String, String> {
-    custom_resource_definitions()
-        .iter()
-        .try_fold(String::new(), |stream, definition| {
-            let yaml = serde_saphyr::to_string(definition).map_err(|error| error.to_string())?;
-            Ok(format!("{stream}---\n{yaml}"))
-        })
-}
-
-fn print_custom_resource_definitions() -> Result<(), String> {
-    let yaml = custom_resource_definitions_yaml()?;
-    std::io::stdout()
-        .lock()
-        .write_all(yaml.as_bytes())
-        .map_err(|error| error.to_string())
-}
-
-fn run(args: RunArgs) -> Result<(), String> {
+/// Runs the operator until it ends.
+pub(super) fn run(args: RunArgs) -> Result<(), String> {
     let config = config(args)?;
     logs::init(config.log_format, &config.log_filter).map_err(|error| error.to_string())?;
-    // Both kube and reqwest ask for the process-wide provider; only one is ever installed.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("the runtime could not be started: {error}"))?;
-    runtime
-        .block_on(app::run(config))
-        .map_err(|error| error.to_string())
+    super::with_runtime(app::run(config))?.map_err(|error| error.to_string())
 }
 
 fn config(args: RunArgs) -> Result<Config, String> {
@@ -208,6 +148,7 @@ fn config(args: RunArgs) -> Result<Config, String> {
     let ScopeArgs {
         watch_namespaces,
         cluster_identity_providers,
+        watch_secrets,
         operator_namespace,
         replica_name,
         cluster_id,
@@ -255,6 +196,7 @@ fn config(args: RunArgs) -> Result<Config, String> {
     Ok(Config {
         watch_namespaces: watch_namespaces.0,
         cluster_identity_providers,
+        watch_secrets,
         operator_namespace,
         replica_name,
         cluster_id,
@@ -286,73 +228,11 @@ fn config(args: RunArgs) -> Result<Config, String> {
 /// Pause after a failure that somebody has to mend; a change of what it rests on ends it.
 const DENIED_PAUSE: Duration = Duration::from_secs(600);
 
-#[derive(Clone, Debug)]
-struct Namespaces(Vec<String>);
-
-fn namespaces(text: &str) -> Result<Namespaces, String> {
-    let names: Vec<_> = text
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect();
-    let is_name = |name: &str| {
-        let inner = name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        inner && name.len() <= 63 && !name.starts_with('-') && !name.ends_with('-')
-    };
-    match names.iter().find(|name| !is_name(name)) {
-        Some(name) => Err(format!(
-            "{name:?} is not the name of a namespace; separate names by commas"
-        )),
-        None => Ok(Namespaces(names)),
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: SignedDuration = text
-        .parse()
-        .map_err(|_| "not a duration; write for example 500ms, 30s, 10m or 1h".to_owned())?;
-    match Duration::try_from(parsed) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("must be longer than zero".to_owned()),
-    }
-}
-
-/// An interval at which an identity API is called.
-fn interval(text: &str) -> Result<Duration, String> {
-    duration(text).and_then(|interval| {
-        if interval < Duration::from_secs(1) {
-            Err("must be at least 1s".to_owned())
-        } else {
-            Ok(interval)
-        }
-    })
-}
-
-fn cluster_id(text: &str) -> Result<String, String> {
-    let fits = !text.is_empty()
-        && text.len() <= 63
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err("must be 1 to 63 letters, digits, '-', '.' or '_'".to_owned())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
+    use crate::cli::{Cli, Command};
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn the_help_fits_on_a_screen_and_is_for_people_who_run_it() {
