@@ -37,10 +37,10 @@ test: tools ## Check everything: formatting, lints, documentation, generated fil
 	@$(call phase,formatting,$(CARGO) fmt --all --check)
 	@$(call phase,lints,$(CARGO) clippy --workspace --all-targets -- -D warnings)
 	@$(call phase,documentation,$(document))
-	@$(call phase,build,$(CARGO) test --workspace --no-run --quiet)
+	@$(call phase,build,$(CARGO) test --workspace --no-run --quiet && $(CARGO) build --quiet $(as_for_tests) --bins)
 	@$(call phase,control plane,"$(target)/debug/control-plane" build > /dev/null)
-	@$(call phase,Helm,"$(target)/debug/keywright-helm" > /dev/null)
 	@$(call phase,mail server,"$(target)/debug/mailbox-server" build > /dev/null)
+	@$(call phase,Helm,"$(target)/debug/keywright-helm" > /dev/null)
 	@$(call phase,authorization servers,"$(target)/debug/authorization-servers" install)
 	@$(call phase,tests,"$(target)/debug/control-plane" exec -- "$(target)/debug/authorization-servers" exec -- $(CARGO) test --workspace)
 

@@ -30,6 +30,7 @@ impl Work {
             wake_providers: Box::new(move |account| providers.wake_users_of(account)),
             providers: shared.providers.clone(),
             sessions: shared.sessions.clone(),
+            watches_secrets: self.config.watch_secrets,
             secrets: shared.secrets.clone(),
             consumers: shared.consumers.clone(),
             tokens: shared.tokens.clone(),

@@ -369,11 +369,6 @@ impl ProviderRegistry {
         }
     }
 
-    /// Every provider.
-    pub fn all(&self) -> Vec<ProviderKey> {
-        lock(&self.entries).keys().cloned().collect()
-    }
-
     /// The `IdentityAccount` that a provider uses: a change of it wakes the provider.
     pub fn rests_on(&self, key: &ProviderKey, account: Option<(String, String)>) {
         if let Some(entry) = lock(&self.entries).get_mut(key) {
@@ -389,6 +384,11 @@ impl ProviderRegistry {
             .filter(|(_, entry)| entry.account.as_ref() == Some(account))
             .map(|(key, _)| key.clone())
             .collect()
+    }
+
+    /// Every provider.
+    pub fn all(&self) -> Vec<ProviderKey> {
+        lock(&self.entries).keys().cloned().collect()
     }
 
     /// The providers that read a Secret.

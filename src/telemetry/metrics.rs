@@ -453,7 +453,7 @@ impl Shared {
 
     /// A queue that stands still, or a timer that never fires, cannot hide what is overdue by the clock.
     fn count_overdue(&self, now: Timestamp) {
-        for kind in ["AccessToken", "ClientApplication"] {
+        for kind in ["AccessToken", "ClientApplication", "IdentityAccount"] {
             let refreshes = self.refreshes();
             let overdue = refreshes
                 .iter()
@@ -588,6 +588,11 @@ impl Shared {
             self.provider_ready.clone(),
         );
         registry.register(
+            "account_state",
+            "How far the sign-up of an account has come: 0 not registered, 1 a code was sent, 2 verified",
+            self.account_state.clone(),
+        );
+        registry.register(
             "resource_ready",
             "1 while the Secret of the resource can be relied on, otherwise 0",
             self.resource_ready.clone(),
@@ -596,11 +601,6 @@ impl Shared {
             "secret_conflict",
             "1 while the resource cannot write its Secret since the name is somebody else's, otherwise 0",
             self.secret_conflict.clone(),
-        );
-        registry.register(
-            "account_state",
-            "How far the sign-up of an account has come: 0 not registered, 1 a code was sent, 2 verified",
-            self.account_state.clone(),
         );
         registry.register(
             "login_brake",
@@ -707,7 +707,7 @@ mod tests {
             .iter()
             .filter(|line| line.starts_with("# HELP keywright_"))
             .count();
-        assert_eq!((families, described), (23, 23));
+        assert_eq!((families, described), (24, 24));
         assert_eq!(lines.last().unwrap(), "# EOF");
     }
 

@@ -57,6 +57,8 @@ pub struct IdentityAccounts {
     pub providers: Arc<ProviderRegistry>,
     /// One session per account, shared with providers.
     pub sessions: Arc<SessionRegistry>,
+    /// Whether Secrets are watched.
+    pub watches_secrets: bool,
     /// The Secrets that Keywright wrote.
     pub secrets: Arc<SecretIndex>,
     /// All resources that write Secrets.

@@ -135,6 +135,7 @@ impl IdentityAccounts {
             is_budget_known: self.accounts.is_complete(),
             budget: self.accounts.budget(auth_url(&object)),
             code: CodeView::NotLooked,
+            is_code_polled: !self.watches_secrets && object.spec.code.mailbox.is_none(),
             code_request,
             login_braked_until: brake.as_ref().map(|brake| brake.until),
             token,

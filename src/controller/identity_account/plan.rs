@@ -21,6 +21,9 @@ use crate::credential::onboarding::{Facts, Move, Password, Source, Stop, WaitRea
 /// How soon accounts are looked at again that wait until all are known.
 const UNTIL_LISTED: Duration = Duration::from_secs(2);
 
+/// How often it is looked for a code that a person brings, where Secrets are not watched.
+const POLL: Duration = Duration::from_secs(10);
+
 /// What [`plan`] decides.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -208,7 +211,13 @@ fn next_look(observed: &Observed) -> Option<Timestamp> {
 
 fn wait_for_code(observed: &Observed, until: Timestamp, now: Timestamp) -> Next {
     let at = next_look(observed).map_or(until, |again| again.min(until));
-    Next::Rest(Situation::WaitingForCode, Some(until_time(at, now)))
+    let wake = until_time(at, now);
+    let wake = if observed.is_code_polled {
+        wake.min(POLL)
+    } else {
+        wake
+    };
+    Next::Rest(Situation::WaitingForCode, Some(wake))
 }
 
 /// Keeps the Secret as the spec wants it, and its token fresh.

@@ -34,11 +34,10 @@ impl IdentityAccounts {
         };
         self.metrics
             .set_account(&resource.namespace, &resource.name, state, is_braked);
-        let promise = promise(&token::settings(), &self.policy);
-        let times = status
-            .token
-            .as_ref()
-            .map(|token| times_of(token, promise, &resource.uid));
+        let times = status.token.as_ref().map(|token| {
+            let promise = promise(&token::settings(), &self.policy);
+            times_of(token, promise, &resource.uid)
+        });
         let place = (resource.namespace.as_str(), resource.name.as_str());
         gauges::set(&self.metrics, "IdentityAccount", place, times, &status.conditions);
         match self.record(pass, &status).await {

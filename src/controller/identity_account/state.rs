@@ -44,6 +44,8 @@ pub struct Observed {
     pub budget: HourlyBudget,
     /// The code, as far as somebody has looked.
     pub code: CodeView,
+    /// Whether nobody tells when the Secret changes that a person puts the code in.
+    pub is_code_polled: bool,
     /// Value of the annotation that asks for a code.
     pub code_request: Option<String>,
     /// The brake on logins ends then.

@@ -71,6 +71,7 @@ fn observed(change: &Value) -> Observed {
         is_budget_known: true,
         budget: HourlyBudget::default(),
         code: CodeView::NotLooked,
+        is_code_polled: false,
         code_request: None,
         login_braked_until: None,
         token: TokenView::default(),
@@ -313,6 +314,22 @@ fn a_code_is_looked_for_before_another_mail_is_asked_for_and_after_each_call() {
 }
 
 #[test]
+fn what_was_true_before_a_code_was_asked_for_is_not_said_after() {
+    let mut observed = with_password(observed(&json!({})), Recorded::default());
+    observed.status = next(&observed).status;
+    assert_eq!(
+        find(&observed.status.conditions, CODE_RECEIVED).unwrap().message,
+        "no code was asked for yet"
+    );
+    observed.recorded = code_sent(0);
+    observed.is_unrecorded = true;
+    let plan = next(&observed);
+    assert_eq!(plan.step.as_ref().map(Step::name), Some("RecordStatus"));
+    assert_eq!(condition(&plan, CODE_RECEIVED).2, "a code is waited for");
+    assert_eq!(condition(&plan, READY).2, "a code is waited for");
+}
+
+#[test]
 fn a_mailbox_without_the_mail_is_looked_into_again_and_says_why() {
     let spec = json!({"code": {"mailbox": {"host": "imap.corp.example.net", "secretRef": {"name": "box"}}}});
     let mut observed = with_password(observed(&spec), code_sent(0));
@@ -389,6 +406,11 @@ fn a_person_reads_the_very_command_that_brings_the_code() {
     let command = "kubectl create secret generic ops-code --namespace shop --from-literal=code=…";
     assert!(message.ends_with(command), "{message}");
     assert_eq!(condition(&plan, READY).2, message);
+    observed.is_code_polled = true;
+    assert!(
+        next(&observed).wake.unwrap().as_secs() <= 10,
+        "nobody tells of the Secret"
+    );
 }
 
 #[test]
