@@ -40,7 +40,6 @@ impl Work {
             observer: Arc::new(Observer(self.metrics.clone(), "didit")),
             events: self.events(),
             metrics: self.metrics.clone(),
-            watches_secrets: self.config.watch_secrets,
             leadership: self.leadership.clone(),
             written: WrittenVersions::default(),
             kept: Mutex::default(),

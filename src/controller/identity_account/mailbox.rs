@@ -71,12 +71,10 @@ impl IdentityAccounts {
             .get_opt(name)
             .await
             .map_err(ReconcileError::kube("reading the code's Secret"))?;
-        // Without the watch of Secrets nothing tells that a person has put the code there.
-        let again = (!self.watches_secrets).then(|| later(LATER));
         let absent = |reason: &str, message| CodeView::Absent {
             reason: reason.to_owned(),
             message,
-            again,
+            again: None,
         };
         let view = match &live {
             None => absent(
@@ -190,7 +188,7 @@ impl IdentityAccounts {
         pause: SignedDuration,
         is_refusal: bool,
     ) -> Evidence {
-        let at = later(pause);
+        let at = Timestamp::now().saturating_add(pause).unwrap_or(Timestamp::MAX);
         let look = NextLook {
             at,
             version: looked_for(pass, version, is_refusal),
@@ -282,11 +280,6 @@ impl IdentityAccounts {
             Err(error) => Err(unusable(&error)),
         })
     }
-}
-
-/// The time after a pause that begins now.
-fn later(pause: SignedDuration) -> Timestamp {
-    Timestamp::now().saturating_add(pause).unwrap_or(Timestamp::MAX)
 }
 
 /// What a look was made with and for: with another password, for another mail or for another spec one looks at once.

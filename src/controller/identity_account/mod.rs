@@ -77,8 +77,6 @@ pub struct IdentityAccounts {
     pub events: Events,
     /// Counters and gauges.
     pub metrics: Metrics,
-    /// Whether a change of a Secret wakes who reads it.
-    pub watches_secrets: bool,
     /// Whether new work may start.
     pub leadership: Leadership,
     /// Resource versions of our own last status writes.
