@@ -4,7 +4,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help demo test soak build lint format docs deny crds compatibility tools rust-tools lint-tools control-plane-tools
+.PHONY: help demo test soak image e2e build lint format docs deny crds compatibility tools rust-tools lint-tools control-plane-tools
 
 CARGO ?= cargo
 
@@ -38,12 +38,23 @@ test: tools ## Check everything: formatting, lints, documentation, generated fil
 	@$(call phase,documentation,$(document))
 	@$(call phase,build,$(CARGO) test --workspace --no-run --quiet)
 	@$(call phase,control plane,"$(target)/debug/control-plane" build > /dev/null)
+	@$(call phase,Helm,"$(target)/debug/keywright-helm" > /dev/null)
 	@$(call phase,authorization servers,"$(target)/debug/authorization-servers" install)
 	@$(call phase,tests,"$(target)/debug/control-plane" exec -- "$(target)/debug/authorization-servers" exec -- $(CARGO) test --workspace)
 
 soak: tools ## Watch tokens of ninety seconds for minutes, while the operator is killed over and over
 	@$(call phase,build,$(CARGO) test --workspace --no-run --quiet)
 	@$(call phase,soak,"$(target)/debug/control-plane" exec -- $(CARGO) test --test cluster -- --ignored)
+
+image: rust-tools image-tools control-plane-tools ## Build the image from scratch, look at it, and run it (root on Linux)
+	@$(call phase,image,.ci/image "$(target)/image/keywright.tar")
+	@$(call phase,build,$(CARGO) build --package keywright-node)
+	@"$(target)/debug/keywright-node" image "$(target)/image/keywright.tar"
+
+e2e: rust-tools image-tools control-plane-tools ## Install the chart on a node on this machine, with pods that read the Secrets (root on Linux)
+	@$(call phase,image,.ci/image "$(target)/image/keywright.tar")
+	@$(call phase,build,$(CARGO) build --package keywright-node && $(CARGO) build --release --package keywright-witness --target "$$(uname -m)-unknown-linux-musl")
+	@"$(target)/debug/keywright-node" e2e --image "$(target)/image/keywright.tar" --witness "$(target)/$$(uname -m)-unknown-linux-musl/release/witness"
 
 build: rust-tools ## Build all programs
 	@$(call phase,build,$(CARGO) build $(as_for_tests) --bins)
@@ -58,13 +69,19 @@ format: lint-tools ## Format the code
 docs: rust-tools ## Build the documentation of the code, with every warning an error
 	@$(call phase,documentation,$(document))
 
-crds: rust-tools ## Write crds/ anew from the code
+crds: rust-tools ## Write crds/, the chart's templates of them, and docs/reference.md anew from the code
 	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --workspace --test generated > /dev/null
-	@echo "crds/ is what \`keywright crd\` prints"
+	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --package keywright --test docs the_reference_has > /dev/null
+	@echo "crds/, charts/keywright/templates/crds/ and docs/reference.md are what \`keywright crd\` prints"
 
 compatibility: rust-tools ## Write docs/compatibility.md anew from what is tried out
 	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --package keywright --test cluster the_page_is_what_was_tried_out > /dev/null
 	@echo "docs/compatibility.md is what the tests of tests/cluster/servers/ try out"
+
+.PHONY: chart
+chart: rust-tools ## Write the tables in charts/keywright/README.md and docs/security.md anew
+	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --package keywright --test chart table > /dev/null
+	@echo "the tables are those of charts/keywright/values.yaml and src/rights.rs"
 
 deny: rust-tools ## Check licences, advisories and duplicates of all dependencies (needs cargo-deny)
 	@$(CARGO) deny --version > /dev/null 2>&1 || { echo "cargo-deny is missing: cargo install cargo-deny --locked" >&2; exit 1; }
@@ -78,6 +95,11 @@ rust-tools:
 lint-tools: rust-tools
 	@$(CARGO) fmt --version > /dev/null 2>&1 || { echo "rustfmt is missing: rustup component add rustfmt" >&2; exit 1; }
 	@$(CARGO) clippy --version > /dev/null 2>&1 || { echo "clippy is missing: rustup component add clippy" >&2; exit 1; }
+
+image-tools: rust-tools
+	@command -v buildah > /dev/null || { echo "buildah is missing: install it (Debian: apt-get install buildah), or use docker build" >&2; exit 1; }
+	@command -v "$$(uname -m)-linux-musl-gcc" > /dev/null || { echo "a C compiler for musl is missing: install it (Debian: apt-get install musl-tools)" >&2; exit 1; }
+	@[ -d "$$(rustc --print sysroot)/lib/rustlib/$$(uname -m)-unknown-linux-musl" ] || { echo "Rust's target is missing: rustup target add $$(uname -m)-unknown-linux-musl" >&2; exit 1; }
 
 # Said here rather than after minutes of compiling. What is there is examined closely when it is used.
 control-plane-tools:

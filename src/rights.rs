@@ -59,11 +59,17 @@ pub enum Setting {
     LeaderElection,
     /// `--cluster-id` is not given: the cluster has to say who it is.
     NoClusterId,
-    /// The operator watches Secrets, which it always does today.
+    /// `--watch-secrets`, which is on when not given.
     SecretWatch,
 }
 
 impl Right {
+    /// Whether it is needed by an operator that has these settings on.
+    pub fn is_needed(&self, verb: &str, is_on: impl Fn(Setting) -> bool) -> bool {
+        let watches_secrets = self.resource == "secrets" && ["list", "watch"].contains(&verb);
+        self.needed_for.is_none_or(&is_on) && (!watches_secrets || is_on(Setting::SecretWatch))
+    }
+
     /// The resource without its subresource.
     #[must_use]
     pub fn plural(&self) -> &'static str {
@@ -318,6 +324,18 @@ mod tests {
             let may_be_mutated = [GROUP, "events.k8s.io", "coordination.k8s.io"].contains(&right.api_group)
                 || right.resource == "secrets";
             assert!(!mutates || may_be_mutated, "{right:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_watch_of_secrets_they_are_read_by_name_only() {
+        for right in RIGHTS.iter().filter(|right| right.resource == "secrets") {
+            for verb in right.verbs {
+                let by_name = !["list", "watch"].contains(verb);
+                assert!(right.is_needed(verb, |_| true));
+                let without = right.is_needed(verb, |setting| setting != Setting::SecretWatch);
+                assert_eq!(without, by_name, "{verb} in {:?}", right.place);
+            }
         }
     }
 

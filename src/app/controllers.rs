@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Config;
 use super::health::OperatorHealth;
+use super::rounds;
 use super::shared::Shared;
 use super::watchable::{Watchable, requests_by_annotation};
 use crate::api::{AccessToken, ClientApplication};
@@ -77,8 +78,13 @@ impl Work {
                 stop.clone(),
             ));
         }
-        for namespace in self.namespaces_of_secrets() {
-            running.push(self.secrets(&shared, namespace.as_deref(), stop.clone()));
+        if self.config.watch_secrets {
+            for namespace in self.namespaces_of_secrets() {
+                running.push(self.secrets(&shared, namespace.as_deref(), stop.clone()));
+            }
+        } else {
+            let interval = self.config.policy.drift_interval;
+            running.push(Box::pin(rounds::make(shared.clone(), interval, stop.clone())));
         }
         if self.config.cluster_identity_providers {
             running.push(self.providers(&shared, None, &shared.wake_cluster_providers, stop.clone()));
@@ -159,7 +165,7 @@ impl Work {
         });
         let (indexed, gone) = (shared.clone(), wrapper.clone());
         let events = self.watched::<ClientApplication>(namespace, move |change| {
-            indexed.reconsider(indexed.consumers.observe_application(&change));
+            indexed.look_for_clients_anew(indexed.consumers.observe_application(&change));
             match change {
                 Change::Present(_) => {}
                 Change::Absent { namespace, name } => {
@@ -288,7 +294,7 @@ impl Work {
                 }
             };
             shared.wake_all(shared.consumers.claimants(&place.0, &place.1));
-            shared.reconsider(shared.consumers.readers(&place.0, &place.1));
+            shared.look_for_clients_anew(shared.consumers.readers(&place.0, &place.1));
             for key in shared.providers.readers(&place.0, &place.1) {
                 shared.wake_provider(&key);
             }

@@ -2,6 +2,7 @@
 
 mod controllers;
 mod health;
+mod rounds;
 mod shared;
 mod watchable;
 
@@ -32,6 +33,8 @@ pub struct Config {
     pub watch_namespaces: Vec<String>,
     /// Whether `ClusterIdentityProvider`s are looked after.
     pub cluster_identity_providers: bool,
+    /// Whether Secrets are watched. Otherwise each is looked at once in the drift interval.
+    pub watch_secrets: bool,
     /// Namespace of the Lease and of the Secrets of `ClusterIdentityProvider`s.
     pub operator_namespace: String,
     /// Name of this replica in the Lease and in events.
@@ -97,6 +100,10 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let freshness = Freshness::default();
     let health = Arc::new(OperatorHealth::new(freshness.clone()));
     let server = HealthServer::bind(config.metrics_address).await?;
+    // With port 0 it is not known before.
+    if let Ok(address) = server.local_addr() {
+        tracing::info!(%address, "serving /livez, /readyz and /metrics");
+    }
     let stop = stop_signal()?;
     let stop_serving = CancellationToken::new();
     let serving = tokio::spawn(server.serve(health.clone(), metrics.clone(), stop_serving.clone()));

@@ -35,6 +35,9 @@ struct ScopeArgs {
     /// Whether ClusterIdentityProviders are looked after
     #[arg(long, env = "KEYWRIGHT_CLUSTER_IDENTITY_PROVIDERS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     cluster_identity_providers: bool,
+    /// Whether Secrets are watched; without that, a change of one is noticed within the drift interval
+    #[arg(long, env = "KEYWRIGHT_WATCH_SECRETS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    watch_secrets: bool,
     /// Namespace of the operator: its Lease and the Secrets of ClusterIdentityProviders live there
     #[arg(
         long,
@@ -145,6 +148,7 @@ fn config(args: RunArgs) -> Result<Config, String> {
     let ScopeArgs {
         watch_namespaces,
         cluster_identity_providers,
+        watch_secrets,
         operator_namespace,
         replica_name,
         cluster_id,
@@ -192,6 +196,7 @@ fn config(args: RunArgs) -> Result<Config, String> {
     Ok(Config {
         watch_namespaces: watch_namespaces.0,
         cluster_identity_providers,
+        watch_secrets,
         operator_namespace,
         replica_name,
         cluster_id,

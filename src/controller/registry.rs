@@ -121,7 +121,8 @@ impl Tokens {
         if self.shares(client) {
             format!(
                 "{provider:?}/{}/{}/{request_digest}",
-                self.server_digest, client.fingerprint
+                self.server_digest,
+                client.fingerprint.as_key()
             )
         } else {
             uid.to_owned()
@@ -364,6 +365,11 @@ impl ProviderRegistry {
         if let Some(entry) = lock(&self.entries).get_mut(key) {
             entry.secrets = secrets;
         }
+    }
+
+    /// Every provider.
+    pub fn all(&self) -> Vec<ProviderKey> {
+        lock(&self.entries).keys().cloned().collect()
     }
 
     /// The providers that read a Secret.

@@ -17,6 +17,7 @@ pub(super) struct Deployment {
     /// Empty means all.
     pub(super) watch_namespaces: Vec<String>,
     pub(super) cluster_identity_providers: bool,
+    pub(super) watches_secrets: bool,
     pub(super) has_cluster_id: bool,
     /// None without an election.
     pub(super) lease: Option<String>,

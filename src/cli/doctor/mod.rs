@@ -62,6 +62,9 @@ struct OperatorArgs {
     /// Whether it looks after ClusterIdentityProviders
     #[arg(long, env = "KEYWRIGHT_CLUSTER_IDENTITY_PROVIDERS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     cluster_identity_providers: bool,
+    /// Whether it watches Secrets
+    #[arg(long, env = "KEYWRIGHT_WATCH_SECRETS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    watch_secrets: bool,
     /// The identifier of the cluster that it was given, if any
     #[arg(long, env = "KEYWRIGHT_CLUSTER_ID", value_name = "ID")]
     cluster_id: Option<String>,
@@ -102,6 +105,7 @@ fn deployment(args: OperatorArgs) -> Deployment {
         own_rights,
         watch_namespaces,
         cluster_identity_providers,
+        watch_secrets,
         cluster_id,
         leader_election,
         lease_name,
@@ -115,6 +119,7 @@ fn deployment(args: OperatorArgs) -> Deployment {
         },
         watch_namespaces: watch_namespaces.0,
         cluster_identity_providers,
+        watches_secrets: watch_secrets,
         has_cluster_id: cluster_id.is_some(),
         lease: leader_election.then_some(lease_name),
     }

@@ -14,9 +14,9 @@ const SERVICE_ACCOUNT: &str = "keywright";
 /// Everything that the API server has to be asked for an operator that is installed like this.
 pub(super) fn questions(deployment: &Deployment) -> Vec<Question> {
     let mut seen = BTreeSet::new();
-    let needed = RIGHTS.iter().filter(|right| is_needed(right, deployment));
-    let all = needed.flat_map(|right| {
-        let verbs = right.verbs.iter();
+    let all = RIGHTS.iter().flat_map(|right| {
+        let is_needed = |verb: &&&str| right.is_needed(verb, |setting| is_on(setting, deployment));
+        let verbs = right.verbs.iter().filter(is_needed);
         verbs.flat_map(move |verb| {
             namespaces(right.place, deployment)
                 .into_iter()
@@ -53,12 +53,12 @@ pub(super) fn user(deployment: &Deployment, me: Option<&str>) -> String {
     }
 }
 
-fn is_needed(right: &Right, deployment: &Deployment) -> bool {
-    match right.needed_for {
-        None | Some(Setting::SecretWatch) => true,
-        Some(Setting::ClusterIdentityProviders) => deployment.cluster_identity_providers,
-        Some(Setting::LeaderElection) => deployment.lease.is_some(),
-        Some(Setting::NoClusterId) => !deployment.has_cluster_id,
+fn is_on(setting: Setting, deployment: &Deployment) -> bool {
+    match setting {
+        Setting::SecretWatch => deployment.watches_secrets,
+        Setting::ClusterIdentityProviders => deployment.cluster_identity_providers,
+        Setting::LeaderElection => deployment.lease.is_some(),
+        Setting::NoClusterId => !deployment.has_cluster_id,
     }
 }
 
@@ -190,6 +190,7 @@ mod tests {
             whose_rights: Whose::Operator,
             watch_namespaces: watch_namespaces.iter().map(ToString::to_string).collect(),
             cluster_identity_providers: true,
+            watches_secrets: true,
             has_cluster_id: false,
             lease: Some("keywright".into()),
         }

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use semver::Version;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{ChildStderr, Command};
 
-use crate::progress::say;
-use crate::{Error, source};
+use crate::Error;
+use crate::go_module::GoModule;
+use crate::progress::say_of;
 
-/// The oldest Go that compiles the pinned Kubernetes: what its go.mod states.
+/// The oldest Go that compiles the pinned modules: what their go.mod states.
 const OLDEST_GO: (u64, u64) = (1, 26);
 
 const REPORT_INTERVAL: Duration = Duration::from_secs(20);
@@ -20,19 +20,17 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(20);
 /// Of what `go build` says besides its progress, this many lines are kept for an error.
 const KEPT_LINES: usize = 40;
 
-/// About how many packages there are to compile, for people to see how far the build is.
-const ABOUT_PACKAGES: usize = 2700;
-
 /// Compiles the module in `sources` into the file `program`.
-pub(crate) async fn compile(sources: &Path, temporary: &Path, program: &Path) -> Result<(), Error> {
-    check_go().await?;
-    say(format_args!(
-        "building etcd, kube-apiserver, kube-controller-manager and kubectl {} with Go. This happens once; it takes \
-         some 5 to 15 minutes, 2.5 GB of memory, and about 200 MB of downloads",
-        source::KUBERNETES
-    ));
+pub(crate) async fn compile(
+    module: &GoModule,
+    sources: &Path,
+    temporary: &Path,
+    program: &Path,
+) -> Result<(), Error> {
+    check_go(module).await?;
+    say_of(module.name, &module.announcement);
     let begun = Instant::now();
-    let mut child = go_build(sources, temporary, program)
+    let mut child = go_build(&module.linker_flags, sources, temporary, program)
         .spawn()
         .map_err(|source| Error::Spawn {
             program: "go".into(),
@@ -40,7 +38,7 @@ pub(crate) async fn compile(sources: &Path, temporary: &Path, program: &Path) ->
         })?;
     let mut progress = Progress::default();
     if let Some(stderr) = child.stderr.take() {
-        follow(&mut progress, BufReader::new(stderr).lines(), begun).await;
+        follow(module, &mut progress, BufReader::new(stderr).lines(), begun).await;
     }
     let status = child.wait().await.map_err(|source| Error::Spawn {
         program: "go".into(),
@@ -52,7 +50,10 @@ pub(crate) async fn compile(sources: &Path, temporary: &Path, program: &Path) ->
             output: progress.output(),
         });
     }
-    say(format_args!("built in {} s", begun.elapsed().as_secs()));
+    say_of(
+        module.name,
+        format_args!("built in {} s", begun.elapsed().as_secs()),
+    );
     Ok(())
 }
 
@@ -71,12 +72,14 @@ fn go() -> Command {
     command
 }
 
-async fn check_go() -> Result<(), Error> {
+async fn check_go(module: &GoModule) -> Result<(), Error> {
     let output = go()
         .args(["env", "GOVERSION"])
         .output()
         .await
         .map_err(|error| Error::Go {
+            name: module.name,
+            remedy: module.remedy,
             problem: match error.kind() {
                 std::io::ErrorKind::NotFound => "Go is not in PATH".to_owned(),
                 _ => format!("Go cannot be run: {error}"),
@@ -88,6 +91,8 @@ async fn check_go() -> Result<(), Error> {
     }
     let (major, minor) = OLDEST_GO;
     Err(Error::Go {
+        name: module.name,
+        remedy: module.remedy,
         problem: format!("the Go in PATH is {version:?}, and {major}.{minor} or newer is needed"),
     })
 }
@@ -104,37 +109,29 @@ fn is_new_enough(version: &str) -> bool {
     matches!((parts.next(), parts.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= OLDEST_GO)
 }
 
-fn go_build(sources: &Path, temporary: &Path, program: &Path) -> Command {
+fn go_build(linker_flags: &str, sources: &Path, temporary: &Path, program: &Path) -> Command {
     let mut command = go();
     command
         .current_dir(sources)
         // What a killed build leaves behind goes away with the working directory.
         .env("GOTMPDIR", temporary)
         .args(["build", "-v", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags"])
-        .arg(linker_flags(&source::KUBERNETES))
+        .arg(linker_flags)
         .arg("-o")
         .arg(program)
-        .arg(".")
+        .arg(package(sources))
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     command
 }
 
-/// Without these the servers report a placeholder as their version, which clients cannot parse.
-fn linker_flags(version: &Version) -> String {
-    let variables = [
-        ("gitVersion", format!("v{version}")),
-        ("gitMajor", version.major.to_string()),
-        ("gitMinor", version.minor.to_string()),
-        ("gitTreeState", "clean".to_owned()),
-    ];
-    variables.iter().fold("-s -w".to_owned(), |flags, (name, value)| {
-        format!("{flags} -X k8s.io/component-base/version.{name}={value}")
-    })
-}
-
 /// Reads what `go build` says to its end, and reports now and then.
-async fn follow(progress: &mut Progress, mut lines: Lines<BufReader<ChildStderr>>, begun: Instant) {
+async fn follow(
+    module: &GoModule,
+    progress: &mut Progress,
+    mut lines: Lines<BufReader<ChildStderr>>,
+    begun: Instant,
+) {
     let mut ticks = tokio::time::interval(REPORT_INTERVAL);
     ticks.tick().await;
     loop {
@@ -143,7 +140,10 @@ async fn follow(progress: &mut Progress, mut lines: Lines<BufReader<ChildStderr>
                 Ok(Some(line)) => progress.see(line),
                 Ok(None) | Err(_) => return,
             },
-            _ = ticks.tick() => say(format_args!("{} s: {}", begun.elapsed().as_secs(), progress.phase())),
+            _ = ticks.tick() => {
+                let phase = progress.phase(module.about_packages);
+                say_of(module.name, format_args!("{} s: {phase}", begun.elapsed().as_secs()));
+            }
         }
     }
 }
@@ -171,17 +171,25 @@ impl Progress {
         }
     }
 
-    fn phase(&self) -> String {
+    fn phase(&self, about_packages: usize) -> String {
         match (self.packages, self.downloads) {
             (0, 0) => "no package compiled yet".to_owned(),
             (0, count) => format!("downloading modules ({count} so far)"),
-            (count, _) => format!("compiling and linking ({count} of about {ABOUT_PACKAGES} packages)"),
+            (count, _) => format!("compiling and linking ({count} of about {about_packages} packages)"),
         }
     }
 
     fn output(self) -> String {
         Vec::from(self.other).join("\n")
     }
+}
+
+/// What `go build` is to build: the program of the module, or where it has no code, the one that its go.mod names as
+/// `tool`.
+fn package(sources: &Path) -> &'static str {
+    let mut files = std::fs::read_dir(sources).into_iter().flatten().flatten();
+    let has_code = files.any(|file| file.path().extension().is_some_and(|extension| extension == "go"));
+    if has_code { "." } else { "tool" }
 }
 
 #[cfg(test)]
@@ -206,14 +214,27 @@ mod tests {
     }
 
     #[test]
+    fn a_module_without_code_stands_for_its_tool() {
+        let sources = tempfile::tempdir().unwrap();
+        std::fs::write(sources.path().join("go.mod"), "").unwrap();
+        assert_eq!(package(sources.path()), "tool");
+        std::fs::write(sources.path().join("main.go"), "").unwrap();
+        assert_eq!(package(sources.path()), ".");
+    }
+
+    #[test]
     fn progress_tells_phases_apart_and_keeps_errors() {
         let mut progress = Progress::default();
-        assert_eq!(progress.phase(), "no package compiled yet");
+        assert_eq!(progress.phase(2700), "no package compiled yet");
         progress.see("go: downloading k8s.io/api v0.36.2".to_owned());
         progress.see("go: downloading k8s.io/kms v0.36.2".to_owned());
-        assert_eq!(progress.phase(), "downloading modules (2 so far)");
+        assert_eq!(progress.phase(2700), "downloading modules (2 so far)");
         progress.see("k8s.io/api/core/v1".to_owned());
-        assert!(progress.phase().starts_with("compiling and linking (1 of about"));
+        assert!(
+            progress
+                .phase(2700)
+                .starts_with("compiling and linking (1 of about")
+        );
         for number in 0..KEPT_LINES {
             progress.see(format!("./main.go:{number}: undefined: x"));
         }
@@ -222,15 +243,6 @@ mod tests {
         assert!(
             output.starts_with("./main.go:1:") && output.ends_with("go: build failed"),
             "{output}"
-        );
-    }
-
-    #[test]
-    fn the_version_is_linked_in() {
-        assert_eq!(
-            linker_flags(&Version::new(1, 2, 3)),
-            "-s -w -X k8s.io/component-base/version.gitVersion=v1.2.3 -X k8s.io/component-base/version.gitMajor=1 \
-             -X k8s.io/component-base/version.gitMinor=2 -X k8s.io/component-base/version.gitTreeState=clean"
         );
     }
 }

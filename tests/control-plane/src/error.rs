@@ -39,13 +39,13 @@ pub enum Error {
         controller_manager: semver::Version,
     },
 
-    /// The programs must be built, and Go cannot be used.
-    #[error(
-        "the control plane must be built, but {problem}. Any of these helps: set KUBEBUILDER_ASSETS to a directory \
-         that holds etcd, kube-apiserver, kube-controller-manager and kubectl; put those into PATH; or install \
-         Go 1.26 or newer (https://go.dev/dl/)"
-    )]
+    /// Programs must be built, and Go cannot be used.
+    #[error("{name} must be built, but {problem}. {remedy}")]
     Go {
+        /// What must be built.
+        name: &'static str,
+        /// What to do.
+        remedy: &'static str,
         /// What is wrong with Go.
         problem: String,
     },

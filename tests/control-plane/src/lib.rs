@@ -24,6 +24,8 @@
 //! Tests call [`shared`], which costs one start per test process, or nothing if the whole run was wrapped in
 //! `control-plane exec -- cargo test`. What needs a control plane of its own uses [`ControlPlane::start`].
 //!
+//! Other test servers that are written in Go are built in the same way: [`GoModule`].
+//!
 //! # What is left behind
 //!
 //! Nothing: servers end and files go away with the value or the program, whether it returns, panics or gets a
@@ -39,6 +41,7 @@ mod error;
 pub mod exec;
 mod find;
 mod flags;
+mod go_module;
 mod kubeconfig;
 mod pki;
 mod plane;
@@ -51,5 +54,7 @@ mod tool;
 
 pub use build::built_directory;
 pub use error::Error;
+pub use go_module::GoModule;
 pub use plane::{ControlPlane, Options};
 pub use shared::{Shared, shared};
+pub use source::SourceFile;

@@ -1,5 +1,4 @@
-//! The Go module that the control plane is built from, carried in this program so that it can be built
-//! wherever this program runs.
+//! The sources of a Go module, carried in this program so that it can be built wherever this program runs.
 
 use std::path::Path;
 
@@ -22,7 +21,7 @@ macro_rules! source {
     };
 }
 
-/// Every file of the Go module.
+/// Every file of the Go module that the control plane is built from.
 pub(crate) const FILES: [SourceFile; 5] = [
     source!("go.mod"),
     source!("go.sum"),
@@ -31,11 +30,13 @@ pub(crate) const FILES: [SourceFile; 5] = [
     source!("tools.go"),
 ];
 
-/// One file of the Go module.
+/// One file of a Go module.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SourceFile {
-    pub(crate) name: &'static str,
-    pub(crate) text: &'static str,
+pub struct SourceFile {
+    /// Its name, without a directory.
+    pub name: &'static str,
+    /// Its content.
+    pub text: &'static str,
 }
 
 /// Names what a build of `files` for `target` gives: hexadecimal, the same on every machine.

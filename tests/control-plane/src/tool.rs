@@ -18,6 +18,14 @@ impl Tool {
     ];
     pub(crate) const SERVERS: [Self; 3] = [Self::Etcd, Self::ApiServer, Self::ControllerManager];
 
+    /// The names of all programs' files.
+    pub(crate) const NAMES: [&'static str; 4] = [
+        Self::Etcd.name(),
+        Self::ApiServer.name(),
+        Self::ControllerManager.name(),
+        Self::Kubectl.name(),
+    ];
+
     /// The name of the program's file.
     pub(crate) const fn name(self) -> &'static str {
         match self {
