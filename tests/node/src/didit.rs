@@ -36,7 +36,7 @@ pub(crate) fn provider(sandbox: &Sandbox) -> Vec<Value> {
     let address = sandbox.address().ip().to_string();
     let named = |url: String| url.replace(&address, SANDBOX);
     vec![
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}),
+        namespace(NAMESPACE),
         json!({
             "apiVersion": "v1",
             "kind": "Secret",
@@ -46,7 +46,7 @@ pub(crate) fn provider(sandbox: &Sandbox) -> Vec<Value> {
         resource(
             "IdentityProvider",
             "didit",
-            json!({"didit": {
+            &json!({"didit": {
                 "accountSecretRef": {"name": "didit-account"},
                 "authUrl": named(sandbox.auth_url()),
                 "apiUrl": named(sandbox.api_url()),
@@ -63,7 +63,7 @@ pub(crate) fn credentials() -> Vec<Value> {
         resource(
             "ClientApplication",
             "payments",
-            json!({
+            &json!({
                 "providerRef": provider,
                 "secret": {"name": "payments-didit"},
             }),
@@ -71,7 +71,7 @@ pub(crate) fn credentials() -> Vec<Value> {
         resource(
             "AccessToken",
             "payments",
-            json!({
+            &json!({
                 "providerRef": provider,
                 "client": {"clientApplicationRef": {"name": "payments"}},
                 "secret": {"name": TOKEN_SECRET},
@@ -80,7 +80,13 @@ pub(crate) fn credentials() -> Vec<Value> {
     ]
 }
 
-fn resource(kind: &str, name: &str, spec: Value) -> Value {
+/// A namespace that admits no pods but those of the restricted Pod Security Standard.
+pub(crate) fn namespace(name: &str) -> Value {
+    let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+}
+
+fn resource(kind: &str, name: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": "keywright.dev/v1alpha1",
         "kind": kind,

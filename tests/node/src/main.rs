@@ -6,6 +6,8 @@ mod e2e;
 mod failure;
 mod image;
 mod memory;
+#[cfg(test)]
+mod repository;
 mod resolver;
 mod screen;
 mod trial;

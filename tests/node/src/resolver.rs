@@ -71,3 +71,36 @@ fn answer(query: &[u8], sandbox: Ipv4Addr) -> Option<Vec<u8>> {
     reply.questions.push(question.clone());
     reply.build_bytes_vec().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use simple_dns::{Name, QCLASS, Question};
+
+    use super::*;
+
+    fn ask(name: &str, kind: TYPE) -> (RCODE, usize) {
+        let mut query = Packet::new_query(7);
+        let name = Name::new(name).unwrap();
+        query.questions.push(Question::new(
+            name,
+            QTYPE::TYPE(kind),
+            QCLASS::CLASS(CLASS::IN),
+            false,
+        ));
+        let reply = answer(&query.build_bytes_vec().unwrap(), Ipv4Addr::LOCALHOST).unwrap();
+        let reply = Packet::parse(&reply).unwrap();
+        assert_eq!(reply.id(), 7);
+        (reply.rcode(), reply.answers.len())
+    }
+
+    #[test]
+    fn one_name_has_one_address_and_others_do_not_exist() {
+        assert_eq!(ask(SANDBOX, TYPE::A), (RCODE::NoError, 1));
+        assert_eq!(ask(SANDBOX, TYPE::AAAA), (RCODE::NoError, 0));
+        assert_eq!(
+            ask("didit.sandbox.test.cluster.local", TYPE::A),
+            (RCODE::NameError, 0)
+        );
+        assert_eq!(answer(b"no query", Ipv4Addr::LOCALHOST), None);
+    }
+}

@@ -57,3 +57,43 @@ fn hexadecimal(content: &[u8]) -> String {
         .iter()
         .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Image;
+
+    #[test]
+    fn what_is_written_is_an_image_and_not_the_operators() {
+        let directory = tempfile::tempdir().unwrap();
+        let (program, archive) = (
+            directory.path().join("program"),
+            directory.path().join("image.tar"),
+        );
+        std::fs::write(&program, "a program").unwrap();
+        write(&program, &archive).unwrap();
+
+        let image = Image::read(&archive).unwrap();
+        assert_eq!(
+            image.repository_and_tag(),
+            ("localhost/keywright-witness", "test")
+        );
+        assert_eq!(image.id.len(), "sha256:".len() + 64);
+        let refused = image.check().unwrap_err().to_string();
+        assert_eq!(refused, r#"the image runs ["/witness"] [], not /keywright run"#);
+        image.unpack(directory.path()).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(directory.path().join("witness")).unwrap(),
+            "a program"
+        );
+    }
+
+    #[test]
+    fn another_file_is_no_image() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("image.tar");
+        std::fs::write(&path, "").unwrap();
+        let refused = Image::read(&path).unwrap_err().to_string();
+        assert!(refused.contains("has no manifest.json"), "{refused}");
+    }
+}

@@ -1,7 +1,7 @@
 //! The operator, installed by its chart and run from its own image.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -9,21 +9,23 @@ use tokio::process::Command;
 
 use super::Prepared;
 use crate::command::{Kubectl, output};
+use crate::didit::namespace;
 use crate::failure::{Failure, ensure};
 use crate::memory::Memory;
+use crate::waiting::until;
 
 /// Where it is installed.
 pub(super) const NAMESPACE: &str = "keywright-system";
 
 const RELEASE: &str = "keywright";
 
+/// Less than the grace period of its pod, after which it would be killed.
+const TERMINATION_LIMIT: Duration = Duration::from_secs(20);
+
 /// Installs the chart with its default values, but for the name of the image, in a namespace that admits restricted
 /// pods only. Waits until the operator is ready.
 pub(super) async fn install(prepared: &Prepared, kubectl: &Kubectl, run: &Path) -> Result<(), Failure> {
-    let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
-    let namespace =
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}});
-    kubectl.apply(&[namespace]).await?;
+    kubectl.apply(&[namespace(NAMESPACE)]).await?;
     let (repository, tag) = prepared.image.repository_and_tag();
     let values = json!({"image": {"repository": repository, "tag": tag, "pullPolicy": "Never"}});
     let path = run.join("values.json");
@@ -39,6 +41,35 @@ pub(super) async fn install(prepared: &Prepared, kubectl: &Kubectl, run: &Path) 
     ]);
     command.arg("--values").arg(path);
     output(&mut command, None).await.map(drop)
+}
+
+/// Has the operator look at itself from a pod of its own, as `helm test` does.
+pub(super) async fn test(prepared: &Prepared, kubectl: &Kubectl, run: &Path) -> Result<(), Failure> {
+    let mut command = helm(prepared, kubectl, run);
+    command.args(["test", RELEASE, "--timeout", "60s"]);
+    output(&mut command, None).await.map(drop)
+}
+
+/// Replaces the operator's pod, as an upgrade does, and waits until the old one has ended. Returns how long that took.
+pub(super) async fn replace(kubectl: &Kubectl) -> Result<Duration, Failure> {
+    let begun = Instant::now();
+    kubectl
+        .run(&format!("rollout restart deployment/{RELEASE} -n {NAMESPACE}"))
+        .await?;
+    kubectl
+        .run(&format!(
+            "rollout status deployment/{RELEASE} -n {NAMESPACE} --timeout=120s"
+        ))
+        .await?;
+    until("the end of the old pod", TERMINATION_LIMIT, async || {
+        let pods = kubectl.run(&format!("get pods -n {NAMESPACE} -o name")).await;
+        match pods.map_err(|error| error.to_string())? {
+            pods if pods.lines().count() == 1 => Ok(()),
+            pods => Err(pods),
+        }
+    })
+    .await?;
+    Ok(begun.elapsed())
 }
 
 /// Removes it, and waits until its pod has ended by itself.

@@ -16,7 +16,7 @@ use super::writes::{Write, Writes};
 use super::{Prepared, Settings, archive, checks};
 use crate::command::Kubectl;
 use crate::didit::{self, NAMESPACE};
-use crate::failure::Failure;
+use crate::failure::{Failure, ensure};
 use crate::resolver::Resolver;
 use crate::screen::say;
 use crate::waiting::until;
@@ -103,6 +103,9 @@ async fn look_on(
 
     let mut propagation = Propagation::default();
     for number in 1..=settings.refreshes {
+        if number == settings.refreshes {
+            replace_the_operator(kubectl, &writes).await?;
+        }
         let write = refresh(kubectl, &writes, number).await?;
         let mut line = format!("Refresh {number} of {}: read", settings.refreshes);
         for took in read_by_all(run, &write, budget).await? {
@@ -117,6 +120,21 @@ async fn look_on(
     say(format!(
         "The operator was never restarted. {}.",
         operator.memory()?
+    ))?;
+    operator::test(prepared, kubectl, run).await?;
+    say("helm test: the operator finds nothing wrong with itself.")
+}
+
+/// Another pod takes over, and asks for no token.
+async fn replace_the_operator(kubectl: &Kubectl, writes: &Writes) -> Result<(), Failure> {
+    let before = writes.all().len();
+    let took = operator::replace(kubectl).await?;
+    ensure(writes.all().len() == before, || {
+        "the new pod of the operator replaced a token that was good".to_owned()
+    })?;
+    say(format!(
+        "The operator's pod was replaced by another in {:.1} s, and the token stayed.",
+        took.as_secs_f64()
     ))
 }
 
