@@ -27,11 +27,7 @@ impl Operator {
         let account = pod["serviceAccountName"].as_str().unwrap();
         let kubeconfig = cluster.kubeconfig_of(namespace, account).await;
         let environment = environment(cluster, namespace, pod).await;
-        let metrics = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .to_string();
+        let metrics = free_address();
         let log = cluster
             .directory()
             .join(format!("operator-{}.log", metrics.replace(':', "-")));
@@ -105,6 +101,16 @@ impl Drop for Operator {
             eprintln!("--- the operator's last words\n{}", last.join("\n"));
         }
     }
+}
+
+/// An address that nobody listens on. Its port is below those that the system gives to outgoing connections, so that none
+/// of the many that tests make can take it in the meantime.
+fn free_address() -> String {
+    let mut addresses =
+        std::iter::repeat_with(|| format!("127.0.0.1:{}", rand::random_range(12_000..28_000)));
+    addresses
+        .find(|address| TcpListener::bind(address).is_ok())
+        .unwrap()
 }
 
 /// The variables that the container gets by value. Where they name the place of a volume made of a ConfigMap, they name
