@@ -69,9 +69,10 @@ format: lint-tools ## Format the code
 docs: rust-tools ## Build the documentation of the code, with every warning an error
 	@$(call phase,documentation,$(document))
 
-crds: rust-tools ## Write crds/, and the chart's templates of them, anew from the code
+crds: rust-tools ## Write crds/, the chart's templates of them, and docs/reference.md anew from the code
 	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --workspace --test generated > /dev/null
-	@echo "crds/ and charts/keywright/templates/crds/ are what \`keywright crd\` prints"
+	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --package keywright --test docs the_reference_has > /dev/null
+	@echo "crds/, charts/keywright/templates/crds/ and docs/reference.md are what \`keywright crd\` prints"
 
 compatibility: rust-tools ## Write docs/compatibility.md anew from what is tried out
 	@KEYWRIGHT_WRITE_GENERATED=1 $(CARGO) test --quiet --package keywright --test cluster the_page_is_what_was_tried_out > /dev/null

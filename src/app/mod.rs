@@ -100,6 +100,10 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let freshness = Freshness::default();
     let health = Arc::new(OperatorHealth::new(freshness.clone()));
     let server = HealthServer::bind(config.metrics_address).await?;
+    // With port 0 it is not known before.
+    if let Ok(address) = server.local_addr() {
+        tracing::info!(%address, "serving /livez, /readyz and /metrics");
+    }
     let stop = stop_signal()?;
     let stop_serving = CancellationToken::new();
     let serving = tokio::spawn(server.serve(health.clone(), metrics.clone(), stop_serving.clone()));

@@ -65,6 +65,17 @@ impl Shared {
         }
     }
 
+    /// The client of these may have changed. Whether it has shows when it is read.
+    pub(super) fn look_for_clients_anew(&self, consumers: Vec<Consumer>) {
+        let tokens = consumers
+            .iter()
+            .filter(|consumer| consumer.kind == ConsumerKind::AccessToken);
+        for Consumer { namespace, name, .. } in tokens {
+            self.token_clients.forget(&(namespace.clone(), name.clone()));
+        }
+        self.wake_all(consumers);
+    }
+
     /// What these rest on has changed: what has failed before may succeed now.
     pub(super) fn reconsider(&self, consumers: Vec<Consumer>) {
         for Consumer {

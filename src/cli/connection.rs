@@ -16,6 +16,9 @@ use super::record::Record;
 /// How long the API server may take for an answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// HTTP status of what is not there.
+const NOT_FOUND: u16 = 404;
+
 /// Objects that are asked for at a time.
 const PAGE: u32 = 500;
 
@@ -115,7 +118,8 @@ impl Connection {
         loop {
             let page = match api.list(&parameters).await {
                 Ok(page) => page,
-                Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(Listed::NotInstalled),
+                // An API server that has never known the kind answers without a reason.
+                Err(kube::Error::Api(status)) if status.code == NOT_FOUND => return Ok(Listed::NotInstalled),
                 Err(kube::Error::Api(status)) if status.is_forbidden() => {
                     return Ok(Listed::Forbidden(status.message));
                 }
@@ -152,7 +156,7 @@ fn not_got(kind: Kind, namespace: &str, name: &str, error: &kube::Error) -> Fail
                 format!("there is no {label}")
             }
         }
-        kube::Error::Api(status) if status.is_not_found() => not_installed(kind),
+        kube::Error::Api(status) if status.code == NOT_FOUND => not_installed(kind),
         error => said(error),
     }
 }

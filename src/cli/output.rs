@@ -12,7 +12,7 @@ use super::Failure;
 /// The form of what is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// One JSON document, whose fields docs/command-line.md explains
+    // Without a line of its own in the help, which each use of it has.
     Json,
 }
 

@@ -1,5 +1,10 @@
 //! Resources as tests of these commands want them.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "what json! makes is handed over without ceremony"
+)]
+
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DynamicObject;
 use serde_json::{Value, json};

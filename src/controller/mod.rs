@@ -3,6 +3,7 @@
 pub mod access_token;
 mod claims;
 pub mod client_application;
+mod gauges;
 pub mod identity_provider;
 pub mod index;
 mod news;
@@ -99,6 +100,15 @@ pub enum ReconcileError {
 }
 
 impl ReconcileError {
+    /// What it counts as. That somebody else was faster is no failure.
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Conflict { .. } => Outcome::Conflict,
+            Self::NotLeading => Outcome::Abandoned,
+            Self::Kube { .. } | Self::Endless { .. } => Outcome::Failed,
+        }
+    }
+
     /// For `map_err`: what was being done when the Kubernetes API answered that.
     pub fn kube(doing: &'static str) -> impl FnOnce(kube::Error) -> Self {
         move |source| match &source {
@@ -172,7 +182,7 @@ impl<R: Reconciler> Wrapper<R> {
                 pass.wake.map_or_else(Action::await_change, Action::requeue)
             }
             Ok(Ok(Err(error))) => {
-                outcome.is(Outcome::Failed);
+                outcome.is(error.outcome());
                 let failures = wrapper.count(place, true);
                 after_error(&error, failures, &uid)
             }

@@ -381,6 +381,9 @@ pub(super) async fn tell_restored(events: &Events, about: &ObjectReference, mess
         .await;
 }
 
+/// Reasons for `SecretSynced` when the name of the Secret is somebody else's.
+pub(crate) const NOT_OURS: [&str; 2] = ["SecretConflict", "SecretClaimed"];
+
 /// What keeps a resource from writing the Secret, if anything does. One owner per Secret, settled before the identity
 /// API is called.
 #[must_use]

@@ -121,7 +121,8 @@ impl Tokens {
         if self.shares(client) {
             format!(
                 "{provider:?}/{}/{}/{request_digest}",
-                self.server_digest, client.fingerprint
+                self.server_digest,
+                client.fingerprint.as_key()
             )
         } else {
             uid.to_owned()

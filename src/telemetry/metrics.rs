@@ -63,6 +63,9 @@ struct Shared {
     kube_requests: Family<KubeRequestLabels, Counter>,
     credential_expiry: Family<CredentialLabels, Gauge>,
     credential_refresh: Family<CredentialLabels, Gauge>,
+    credential_deadline: Family<CredentialLabels, Gauge>,
+    resource_ready: Family<CredentialLabels, Gauge>,
+    secret_conflict: Family<CredentialLabels, Gauge>,
     refreshes_overdue: Family<KindLabels, Gauge>,
     remaining_at_refresh: Histograms<ControllerLabels>,
     budget_wait: Histograms<ProviderLabels>,
@@ -73,11 +76,32 @@ struct Shared {
     refreshes: Mutex<HashMap<CredentialLabels, Timestamp>>,
 }
 
+/// What the clock means for a published token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenTimes {
+    /// When it expires.
+    pub expires_at: Timestamp,
+    /// When it is to be refreshed.
+    pub refresh_at: Timestamp,
+    /// When that is too late for what was promised to workloads.
+    pub deadline: Timestamp,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CredentialLabels {
     kind: &'static str,
     namespace: String,
     name: String,
+}
+
+impl CredentialLabels {
+    fn new(kind: &'static str, namespace: &str, name: &str) -> Self {
+        Self {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -156,6 +180,9 @@ impl Metrics {
             kube_requests: Family::default(),
             credential_expiry: Family::default(),
             credential_refresh: Family::default(),
+            credential_deadline: Family::default(),
+            resource_ready: Family::default(),
+            secret_conflict: Family::default(),
             refreshes_overdue: Family::default(),
             remaining_at_refresh: Family::new_with_constructor(|| Histogram::new(REMAINING_BUCKETS)),
             budget_wait: Family::new_with_constructor(|| Histogram::new(BUDGET_WAIT_BUCKETS)),
@@ -266,44 +293,49 @@ impl Metrics {
         self.shared.paused_until.remove(&labels);
     }
 
-    /// The published token of a resource: when it expires and when it is refreshed. `None`: there is none.
-    pub fn set_credential(
-        &self,
-        kind: &'static str,
-        namespace: &str,
-        name: &str,
-        times: Option<(Timestamp, Timestamp)>,
-    ) {
-        let Some((expires_at, refresh_at)) = times else {
-            return self.remove_credential(kind, namespace, name);
-        };
-        let labels = CredentialLabels {
-            kind,
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
+    /// The published token of a resource. `None`: there is none.
+    pub fn set_credential(&self, kind: &'static str, namespace: &str, name: &str, times: Option<TokenTimes>) {
+        let labels = CredentialLabels::new(kind, namespace, name);
+        let Some(times) = times else {
+            return self.remove_credential(&labels);
         };
         let shared = &self.shared;
-        shared
-            .credential_expiry
-            .get_or_create(&labels)
-            .set(expires_at.as_second());
-        shared
-            .credential_refresh
-            .get_or_create(&labels)
-            .set(refresh_at.as_second());
-        shared.refreshes().insert(labels, refresh_at);
+        for (family, time) in [
+            (&shared.credential_expiry, times.expires_at),
+            (&shared.credential_refresh, times.refresh_at),
+            (&shared.credential_deadline, times.deadline),
+        ] {
+            family.get_or_create(&labels).set(time.as_second());
+        }
+        shared.refreshes().insert(labels, times.refresh_at);
     }
 
-    /// Forgets a resource that has no token any more.
-    pub fn remove_credential(&self, kind: &'static str, namespace: &str, name: &str) {
-        let labels = CredentialLabels {
-            kind,
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        };
-        self.shared.credential_expiry.remove(&labels);
-        self.shared.credential_refresh.remove(&labels);
-        self.shared.refreshes().remove(&labels);
+    /// The state of a resource that writes a Secret: whether workloads can rely on that Secret, and whether it cannot be
+    /// written since its name is somebody else's.
+    pub fn set_resource(&self, kind: &'static str, namespace: &str, name: &str, ready: bool, conflict: bool) {
+        let labels = CredentialLabels::new(kind, namespace, name);
+        let shared = &self.shared;
+        for (family, value) in [
+            (&shared.resource_ready, ready),
+            (&shared.secret_conflict, conflict),
+        ] {
+            family.get_or_create(&labels).set(i64::from(value));
+        }
+    }
+
+    /// Forgets a resource that was deleted.
+    pub fn remove_resource(&self, kind: &'static str, namespace: &str, name: &str) {
+        let labels = CredentialLabels::new(kind, namespace, name);
+        self.shared.resource_ready.remove(&labels);
+        self.shared.secret_conflict.remove(&labels);
+        self.remove_credential(&labels);
+    }
+
+    fn remove_credential(&self, labels: &CredentialLabels) {
+        self.shared.credential_expiry.remove(labels);
+        self.shared.credential_refresh.remove(labels);
+        self.shared.credential_deadline.remove(labels);
+        self.shared.refreshes().remove(labels);
     }
 
     /// A token was replaced that had `remaining` seconds left; negative when it was too late.
@@ -409,6 +441,12 @@ impl Shared {
             Unit::Seconds,
             self.credential_refresh.clone(),
         );
+        registry.register_with_unit(
+            "credential_deadline_timestamp",
+            "When a refresh of the published token is too late for what was promised, in seconds since 1970",
+            Unit::Seconds,
+            self.credential_deadline.clone(),
+        );
         registry.register(
             "refreshes_overdue",
             "Tokens whose refresh is more than a minute late by the clock, by kind of resource",
@@ -453,7 +491,7 @@ impl Shared {
         let registry = &mut self.registry;
         registry.register(
             "reconcile",
-            "Reconciles by controller and outcome (completed, waiting, failed, timed_out, panicked, abandoned)",
+            "Reconciles by controller and outcome (completed, waiting, conflict, failed, timed_out, panicked, abandoned)",
             self.reconciles.clone(),
         );
         registry.register_with_unit(
@@ -510,6 +548,16 @@ impl Shared {
             self.provider_ready.clone(),
         );
         registry.register(
+            "resource_ready",
+            "1 while the Secret of the resource can be relied on, otherwise 0",
+            self.resource_ready.clone(),
+        );
+        registry.register(
+            "secret_conflict",
+            "1 while the resource cannot write its Secret since the name is somebody else's, otherwise 0",
+            self.secret_conflict.clone(),
+        );
+        registry.register(
             "login_brake",
             "1 while the provider's credentials are not tried, since they were refused, otherwise 0",
             self.login_brake.clone(),
@@ -536,6 +584,15 @@ mod tests {
         lines(metrics).iter().any(|found| found == line)
     }
 
+    fn times(expires_at: i64, refresh_at: i64, deadline: i64) -> TokenTimes {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        TokenTimes {
+            expires_at: at(expires_at),
+            refresh_at: at(refresh_at),
+            deadline: at(deadline),
+        }
+    }
+
     /// Every metric with a value: those without are not in the text.
     fn all() -> Metrics {
         let metrics = Metrics::new("1.2.3");
@@ -552,7 +609,8 @@ mod tests {
         metrics.set_provider("IdentityProvider", "shop", "didit", true, false);
         metrics.kube_request("PATCH", KubeOutcome::Refused);
         let at = |second| Timestamp::from_second(second).unwrap();
-        metrics.set_credential("AccessToken", "shop", "reports", Some((at(3600), at(3000))));
+        metrics.set_credential("AccessToken", "shop", "reports", Some(times(3600, 3000, 3300)));
+        metrics.set_resource("AccessToken", "shop", "reports", true, false);
         metrics.token_refreshed("access_token", 420.0);
         metrics.budget_waited("IdentityProvider", "shop", "didit", Duration::from_millis(200));
         metrics.set_budget_queue("IdentityProvider", "shop", "didit", 3);
@@ -579,6 +637,9 @@ mod tests {
             "keywright_kube_requests_total{method=\"PATCH\",outcome=\"refused\"} 1",
             "keywright_credential_expiry_timestamp_seconds{kind=\"AccessToken\",namespace=\"shop\",name=\"reports\"} 3600",
             "keywright_credential_refresh_timestamp_seconds{kind=\"AccessToken\",namespace=\"shop\",name=\"reports\"} 3000",
+            "keywright_credential_deadline_timestamp_seconds{kind=\"AccessToken\",namespace=\"shop\",name=\"reports\"} 3300",
+            "keywright_resource_ready{kind=\"AccessToken\",namespace=\"shop\",name=\"reports\"} 1",
+            "keywright_secret_conflict{kind=\"AccessToken\",namespace=\"shop\",name=\"reports\"} 0",
             "keywright_refreshes_overdue{kind=\"AccessToken\"} 0",
             "keywright_remaining_at_refresh_seconds_sum{controller=\"access_token\"} 420.0",
             "keywright_budget_wait_seconds_sum{kind=\"IdentityProvider\",namespace=\"shop\",name=\"didit\"} 0.2",
@@ -599,7 +660,7 @@ mod tests {
             .iter()
             .filter(|line| line.starts_with("# HELP keywright_"))
             .count();
-        assert_eq!((families, described), (20, 20));
+        assert_eq!((families, described), (23, 23));
         assert_eq!(lines.last().unwrap(), "# EOF");
     }
 
@@ -663,7 +724,7 @@ mod tests {
     fn what_is_overdue_follows_from_the_clock() {
         let metrics = Metrics::new("0");
         let at = |second| Timestamp::from_second(second).unwrap();
-        metrics.set_credential("AccessToken", "shop", "reports", Some((at(1000), at(500))));
+        metrics.set_credential("AccessToken", "shop", "reports", Some(times(1000, 500, 700)));
         let overdue = |metrics: &Metrics, second| {
             let text = metrics.encode(at(second)).unwrap();
             text.contains("keywright_refreshes_overdue{kind=\"AccessToken\"} 1\n")
@@ -678,6 +739,20 @@ mod tests {
         metrics.set_credential("AccessToken", "shop", "reports", None);
         assert!(!overdue(&metrics, 561));
         assert!(!metrics.encode(at(0)).unwrap().contains("reports"));
+    }
+
+    #[test]
+    fn a_deleted_resource_leaves_no_series() {
+        let metrics = Metrics::new("0");
+        metrics.set_credential("AccessToken", "shop", "reports", Some(times(1000, 500, 700)));
+        metrics.set_resource("AccessToken", "shop", "reports", false, true);
+        let labels = "{kind=\"AccessToken\",namespace=\"shop\",name=\"reports\"}";
+        assert!(has(&metrics, &format!("keywright_resource_ready{labels} 0")));
+        assert!(has(&metrics, &format!("keywright_secret_conflict{labels} 1")));
+
+        metrics.remove_resource("AccessToken", "shop", "reports");
+        let text = metrics.encode(Timestamp::UNIX_EPOCH).unwrap();
+        assert!(!text.contains("reports"), "{text}");
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub enum Outcome {
     Completed,
     /// Something else has to happen first, such as a provider becoming ready.
     Waiting,
+    /// Somebody else changed the object first; it is looked at anew at once.
+    Conflict,
     /// It failed and will be tried again.
     Failed,
     /// It took longer than a reconcile may.
@@ -26,6 +28,7 @@ impl Outcome {
         match self {
             Self::Completed => "completed",
             Self::Waiting => "waiting",
+            Self::Conflict => "conflict",
             Self::Failed => "failed",
             Self::TimedOut => "timed_out",
             Self::Panicked => "panicked",

@@ -159,9 +159,7 @@ fn granted(manifests: &[Value]) -> BTreeSet<Grant> {
 fn grants(role: &Value, place: &str) -> Vec<Grant> {
     let mut grants = Vec::new();
     for rule in list(&role["rules"]) {
-        let names = rule
-            .get("resourceNames")
-            .map_or(vec![Value::from("")], |names| list(names));
+        let names = rule.get("resourceNames").map_or(vec![Value::from("")], list);
         for group in list(&rule["apiGroups"]) {
             for resource in list(&rule["resources"]) {
                 for verb in list(&rule["verbs"]) {

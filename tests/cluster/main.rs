@@ -17,6 +17,7 @@ mod harness;
 
 mod adoption;
 mod claims;
+mod command_line;
 mod credentials;
 mod deletion;
 mod drift;

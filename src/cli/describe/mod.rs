@@ -29,7 +29,7 @@ pub(super) struct DescribeArgs {
     /// Namespace; that of the context when absent
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Option<String>,
-    /// Form of the output; text when absent
+    /// Form of the output: json for programs, whose fields docs/command-line.md explains; text when absent
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
     #[command(flatten)]

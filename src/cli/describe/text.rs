@@ -7,7 +7,7 @@ use crate::cli::age;
 use crate::cli::output::{Cell, Tone, table, toned};
 
 /// How wide the names of fields are.
-const NAMES: usize = 14;
+const NAMES: usize = 15;
 
 /// The whole page.
 pub(super) fn render(report: &Report) -> String {
@@ -28,7 +28,7 @@ fn head(report: &Report, now: Timestamp) -> String {
     fields.add("Kind", Some(&report.kind.to_owned()));
     fields.add_moment("Created", report.created_at.as_ref(), now);
     fields.add_toned("State", report.state.as_str(), report.state.tone());
-    fields.add("Secret", report.secret.as_ref());
+    fields.add("Secret", secret(report).as_ref());
     fields.add("Account", report.account.as_ref());
     fields.add("Organization", report.organization.as_ref());
     fields.add("Application ID", report.application_id.as_ref());
@@ -46,6 +46,14 @@ fn head(report: &Report, now: Timestamp) -> String {
         request(&mut fields, of);
     }
     fields.text
+}
+
+fn secret(report: &Report) -> Option<String> {
+    let name = report.secret.as_ref()?;
+    Some(match report.secret_written {
+        true => name.clone(),
+        false => format!("{name}, not written"),
+    })
 }
 
 fn provider(fields: &mut Fields, provider: &Provider, now: Timestamp) {
@@ -237,21 +245,21 @@ mod tests {
         let report = Report::new(&record, Some(&provider), History::Known(vec![event]), now());
         let text = anstream::adapter::strip_str(&render(&report)).to_string();
         let expected = [
-            "Name:           reports",
-            "Namespace:      shop",
-            "Kind:           AccessToken",
-            "Created:        2026-11-25T11:00:00Z (60m ago)",
-            "State:          Degraded",
-            "Secret:         s",
-            "Client ID:      client",
-            "Provider:       IdentityProvider/corp, Pending",
-            "Logins:         paused until 2026-11-25T12:01:00Z (in 60s): LoginRefused",
-            "Token issued:   2026-11-25T11:50:00Z (10m ago)",
-            "  refresh:      2026-11-25T11:59:00Z (60s ago)",
-            "  expires:      2026-11-25T12:02:00Z (in 2m)",
-            "  type:         Bearer",
-            "  scope:        reports.read",
-            "Refresh:        requested at 2026-11-25T11:58:00Z, not fulfilled yet",
+            "Name:            reports",
+            "Namespace:       shop",
+            "Kind:            AccessToken",
+            "Created:         2026-11-25T11:00:00Z (60m ago)",
+            "State:           Degraded",
+            "Secret:          s, not written",
+            "Client ID:       client",
+            "Provider:        IdentityProvider/corp, Pending",
+            "Logins:          paused until 2026-11-25T12:01:00Z (in 60s): LoginRefused",
+            "Token issued:    2026-11-25T11:50:00Z (10m ago)",
+            "  refresh:       2026-11-25T11:59:00Z (60s ago)",
+            "  expires:       2026-11-25T12:02:00Z (in 2m)",
+            "  type:          Bearer",
+            "  scope:         reports.read",
+            "Refresh:         requested at 2026-11-25T11:58:00Z, not fulfilled yet",
             "",
             "Conditions",
             "  TYPE         STATUS   FOR   REASON        MESSAGE",

@@ -11,6 +11,8 @@ use super::finding::Finding;
 
 const CHECK: &str = "definitions";
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Fields that are named when some are missing.
 const NAMED: usize = 3;
 
@@ -26,41 +28,45 @@ enum Difference {
     Other,
 }
 
-/// One line for all that is well, and one for each definition that is not.
+/// One line for all that is well, one for all that could not be read, and one for each that is not as it should be.
 pub(super) fn findings(definitions: &[Definition]) -> Vec<Finding> {
-    let (well, mut findings): (Vec<_>, Vec<_>) = definitions
-        .iter()
-        .map(finding)
-        .partition(|finding| finding.is_none());
-    if !well.is_empty() {
-        let version = env!("CARGO_PKG_VERSION");
-        let message = if findings.is_empty() {
-            format!("all {} are those of version {version}", well.len())
-        } else {
-            format!(
-                "{} of {} are those of version {version}",
-                well.len(),
-                definitions.len()
-            )
-        };
-        findings.insert(0, Some(Finding::ok(CHECK, message)));
+    let mut unread: Vec<(String, &str)> = Vec::new();
+    let mut findings = Vec::new();
+    let mut well = 0;
+    for Definition { wanted, found } in definitions {
+        match found {
+            Known::No(why) => unread.push((wanted.name_any(), why)),
+            Known::Yes(found) => match finding(wanted, found.as_ref()) {
+                Some(finding) => findings.push(finding),
+                None => well += 1,
+            },
+        }
     }
-    findings.into_iter().flatten().collect()
+    let of_unread = unread.first().map(|(_, why)| {
+        let names = unread
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let mend = "ask somebody who may, or be allowed to get customresourcedefinitions";
+        Finding::warn(CHECK, format!("{names} could not be read: {why}"), mend)
+    });
+    let all = definitions.len();
+    let of_well = (well > 0).then(|| {
+        let count = if well == all {
+            format!("all {all}")
+        } else {
+            format!("{well} of {all}")
+        };
+        Finding::ok(CHECK, format!("{count} are those of version {VERSION}"))
+    });
+    of_well.into_iter().chain(of_unread).chain(findings).collect()
 }
 
-fn finding(definition: &Definition) -> Option<Finding> {
-    let name = definition.wanted.name_any();
-    let found = match &definition.found {
-        Known::Yes(Some(found)) => found,
-        Known::Yes(None) => return Some(Finding::wrong(CHECK, format!("{name} is not installed"), APPLY)),
-        Known::No(why) => {
-            let mend = "ask somebody who may, or be allowed to get customresourcedefinitions";
-            return Some(Finding::warn(
-                CHECK,
-                format!("{name} could not be read: {why}"),
-                mend,
-            ));
-        }
+fn finding(wanted: &CustomResourceDefinition, found: Option<&CustomResourceDefinition>) -> Option<Finding> {
+    let name = wanted.name_any();
+    let Some(found) = found else {
+        return Some(Finding::wrong(CHECK, format!("{name} is not installed"), APPLY));
     };
     if let Some(why) = not_established(found) {
         let mend = format!("see `kubectl describe crd {name}`");
@@ -70,8 +76,7 @@ fn finding(definition: &Definition) -> Option<Finding> {
             mend,
         ));
     }
-    let version = env!("CARGO_PKG_VERSION");
-    match difference(&definition.wanted, found) {
+    match difference(wanted, found) {
         Difference::None => None,
         Difference::Lacks(fields) => {
             let more = match fields.len().saturating_sub(NAMED) {
@@ -79,11 +84,11 @@ fn finding(definition: &Definition) -> Option<Finding> {
                 more => format!(" and {more} more"),
             };
             let named = fields.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-            let message = format!("{name} is older than version {version}: it lacks {named}{more}");
+            let message = format!("{name} is older than version {VERSION}: it lacks {named}{more}");
             Some(Finding::wrong(CHECK, message, APPLY))
         }
         Difference::Other => {
-            let message = format!("{name} is not that of version {version}, though it has all its fields");
+            let message = format!("{name} is not that of version {VERSION}, though it has all its fields");
             let mend =
                 format!("{APPLY}; if the operator is of another version, use the `keywright` of that one");
             Some(Finding::warn(CHECK, message, mend))

@@ -13,8 +13,7 @@ use crate::rights::Right;
 #[derive(Clone, Debug)]
 pub(super) struct Deployment {
     pub(super) namespace: String,
-    /// None: it has the rights of whoever runs this command.
-    pub(super) service_account: Option<String>,
+    pub(super) whose_rights: Whose,
     /// Empty means all.
     pub(super) watch_namespaces: Vec<String>,
     pub(super) cluster_identity_providers: bool,
@@ -22,6 +21,17 @@ pub(super) struct Deployment {
     pub(super) has_cluster_id: bool,
     /// None without an election.
     pub(super) lease: Option<String>,
+}
+
+/// Whose rights are checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Those of the operator, wherever it is clear who that is.
+    Operator,
+    /// Those of this service account in the operator's namespace.
+    ServiceAccount(String),
+    /// Those of whoever runs this command.
+    Own,
 }
 
 /// Something that was asked for, or why it is not known.

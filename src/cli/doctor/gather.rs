@@ -16,8 +16,8 @@ use kube::client::Body;
 use kube::{Api, Client, ResourceExt};
 
 use super::clock::Clock;
-use super::facts::{Answer, Definition, Deployment, Facts, Known, Question, Rights, Server};
-use super::rights::questions;
+use super::facts::{Answer, Definition, Deployment, Facts, Known, Question, Rights, Server, Whose};
+use super::rights::{questions, user};
 use crate::api::custom_resource_definitions;
 use crate::cli::Failure;
 use crate::cli::connection::{Connection, Listed, said};
@@ -138,11 +138,8 @@ async fn records(connection: &Connection, deployment: &Deployment) -> (Vec<Recor
 
 async fn rights(client: &Client, deployment: &Deployment) -> Rights {
     let me = myself(client).await;
-    let user = match &deployment.service_account {
-        Some(name) => format!("system:serviceaccount:{}:{name}", deployment.namespace),
-        None => me.clone().unwrap_or_else(|| "this user".to_owned()),
-    };
-    let of_myself = deployment.service_account.is_none() || me.as_deref() == Some(&user);
+    let user = user(deployment, me.as_deref());
+    let of_myself = deployment.whose_rights == Whose::Own || me.as_ref() == Some(&user);
     let asked = stream::iter(questions(deployment)).map(|question| {
         let user = user.as_str();
         async move {

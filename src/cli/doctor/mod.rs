@@ -19,7 +19,7 @@ use super::connection::ConnectionArgs;
 use super::output::{self, Format};
 use super::values::{Namespaces, namespaces};
 use super::{Failure, Outcome};
-use facts::{Deployment, Facts};
+use facts::{Deployment, Facts, Whose};
 use finding::{Finding, Report};
 
 /// The flags of `keywright doctor`. Those that the operator has too mean the same.
@@ -30,7 +30,7 @@ use finding::{Finding, Report};
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     operator: OperatorArgs,
-    /// Form of the output; text when absent
+    /// Form of the output: json for programs, whose fields docs/command-line.md explains; text when absent
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
     #[command(flatten)]
@@ -50,9 +50,9 @@ struct OperatorArgs {
         value_name = "NAMESPACE"
     )]
     operator_namespace: String,
-    /// Its service account, whose rights are checked
-    #[arg(long, default_value = "keywright", value_name = "NAME")]
-    service_account: String,
+    /// Its service account, whose rights are checked: that of this pod when run in the operator's namespace, else keywright
+    #[arg(long, value_name = "NAME")]
+    service_account: Option<String>,
     /// Check the rights of the user of this command instead, where the operator runs with a kubeconfig
     #[arg(long, conflicts_with = "service_account")]
     own_rights: bool,
@@ -112,7 +112,11 @@ fn deployment(args: OperatorArgs) -> Deployment {
     } = args;
     Deployment {
         namespace: operator_namespace,
-        service_account: (!own_rights).then_some(service_account),
+        whose_rights: match (own_rights, service_account) {
+            (true, _) => Whose::Own,
+            (false, Some(name)) => Whose::ServiceAccount(name),
+            (false, None) => Whose::Operator,
+        },
         watch_namespaces: watch_namespaces.0,
         cluster_identity_providers,
         watches_secrets: watch_secrets,

@@ -1,10 +1,15 @@
 //! Providers, Secrets in conflict, and credentials, by what their conditions say.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
 use k8s_openapi::jiff::Timestamp;
 
 use super::finding::Finding;
 use super::shown;
-use crate::api::client_application::SECRET_SYNCED;
+use crate::api::client_application::{PROVIDER_READY, SECRET_SYNCED};
 use crate::cli::kind::Kind;
 use crate::cli::record::Record;
 use crate::cli::standing::{Standing, State, brake, standing};
@@ -16,22 +21,32 @@ const CONFLICTS: [&str; 3] = ["SecretConflict", "SecretClaimed", "SecretRefused"
 pub(super) fn findings(records: &[Record], not_listed: &[(Kind, String)], now: Timestamp) -> Vec<Finding> {
     let (credentials, providers): (Vec<&Record>, Vec<&Record>) =
         records.iter().partition(|record| record.kind.has_credential());
-    let mut findings = Vec::new();
-    for (kind, why) in not_listed {
-        let mend = format!("ask somebody who may, or be allowed to list {}", kind.plural());
-        findings.push(Finding::warn(
-            "resources",
-            format!("{} could not be listed: {why}", kind.plural()),
-            mend,
-        ));
+    let mut findings: Vec<Finding> = unlisted(not_listed).into_iter().collect();
+    // Where something could not be listed, nothing is known of what is not there.
+    if not_listed.is_empty() || !providers.is_empty() {
+        findings.extend(of_providers(&providers, now));
     }
-    findings.extend(of_providers(&providers, now));
+    if !not_listed.is_empty() && credentials.is_empty() {
+        return findings;
+    }
     let (in_conflict, others): (Vec<&Record>, Vec<&Record>) = credentials
         .into_iter()
         .partition(|record| conflict(record).is_some());
     findings.extend(of_secrets(&in_conflict, others.len()));
-    findings.extend(of_credentials(&others, now));
+    findings.extend(of_credentials(&others, in_conflict.len(), now));
     findings
+}
+
+fn unlisted(not_listed: &[(Kind, String)]) -> Option<Finding> {
+    let (_, why) = not_listed.first()?;
+    let kinds: BTreeSet<_> = not_listed.iter().map(|(kind, _)| kind.plural()).collect();
+    let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
+    let mend = "ask somebody who may, or be allowed to list them";
+    Some(Finding::warn(
+        "resources",
+        format!("{kinds} could not be listed: {why}"),
+        mend,
+    ))
 }
 
 fn of_providers(providers: &[&Record], now: Timestamp) -> Vec<Finding> {
@@ -88,11 +103,7 @@ fn of_secrets(in_conflict: &[&Record], others: usize) -> Vec<Finding> {
     }
     let findings = in_conflict.iter().filter_map(|record| {
         let message = format!("{}: {}", record.place(), conflict(record)?);
-        Some(Finding::wrong(
-            check,
-            message,
-            "change spec.secret of one of the two, or remove what nobody needs",
-        ))
+        Some(Finding::wrong(check, message, mend(record)))
     });
     findings.collect()
 }
@@ -106,7 +117,8 @@ fn conflict(record: &Record) -> Option<&str> {
         .then_some(synced.message.as_str())
 }
 
-fn of_credentials(records: &[&Record], now: Timestamp) -> Vec<Finding> {
+/// Those in conflict are counted, and were told before.
+fn of_credentials(records: &[&Record], in_conflict: usize, now: Timestamp) -> Vec<Finding> {
     let check = "credentials";
     let mut well = 0;
     let mut findings = Vec::new();
@@ -116,7 +128,7 @@ fn of_credentials(records: &[&Record], now: Timestamp) -> Vec<Finding> {
             "{} is {}: {}",
             record.place(),
             stands.state.as_str(),
-            said(&stands)
+            of_credential(record, &stands)
         );
         match stands.state {
             State::Ready | State::Suspended | State::Deleting => well += 1,
@@ -127,7 +139,13 @@ fn of_credentials(records: &[&Record], now: Timestamp) -> Vec<Finding> {
             }
         }
     }
-    with_well(check, well, records.len(), "as they should be", findings)
+    with_well(
+        check,
+        well,
+        records.len() + in_conflict,
+        "as they should be",
+        findings,
+    )
 }
 
 /// One line for all that is well, before the others.
@@ -141,8 +159,7 @@ fn with_well(
     let line = match (well, all) {
         (0, 0) => Some("there are none yet".to_owned()),
         (0, _) => None,
-        (well, all) if well == all => Some(format!("all {all} are {how}")),
-        (well, all) => Some(format!("{well} of {all} are {how}")),
+        (well, all) => Some(format!("{how}: {well} of {all}")),
     };
     line.map(|line| Finding::ok(check, line))
         .into_iter()
@@ -154,6 +171,24 @@ fn said(stands: &Standing) -> String {
     match stands.message.as_str() {
         "" => stands.reason.clone(),
         message => format!("{}: {message}", stands.reason),
+    }
+}
+
+/// What a provider says of itself is not said again by each that uses it.
+fn of_credential(record: &Record, stands: &Standing) -> String {
+    let provider = record
+        .condition(PROVIDER_READY)
+        .filter(|ready| ready.status == "False");
+    match (provider, &record.spec.provider_ref) {
+        (Some(provider), Some(reference)) if provider.reason == stands.reason => {
+            format!(
+                "{} of {} {}",
+                stands.reason,
+                reference.kind.as_str(),
+                reference.name
+            )
+        }
+        _ => said(stands),
     }
 }
 
@@ -183,108 +218,4 @@ fn namespace(record: &Record) -> String {
         .namespace
         .as_ref()
         .map_or_else(String::new, |namespace| format!(" -n {namespace}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::cli::doctor::finding::Level;
-    use crate::cli::testing::{at, condition, now, published, record, token};
-
-    fn ready() -> Value {
-        json!({"observedGeneration": 1, "conditions": [condition("Ready", "True", "Ready", "")]})
-    }
-
-    fn told(records: &[Record]) -> Vec<(Level, String)> {
-        findings(records, &[], now())
-            .into_iter()
-            .map(|of| (of.level, format!("{}: {}", of.check, of.message)))
-            .collect()
-    }
-
-    #[test]
-    fn what_is_well_is_one_line_for_each_check() {
-        let records = [
-            record(Kind::IdentityProvider, "didit", json!({}), ready()),
-            record(Kind::AccessToken, "reports", json!({}), published(token(600, 60))),
-            record(
-                Kind::AccessToken,
-                "asleep",
-                json!({"suspend": true}),
-                published(token(-600, -900)),
-            ),
-        ];
-        let expected = [
-            "providers: all 1 are ready",
-            "secrets: none of 2 is in conflict",
-            "credentials: all 2 are as they should be",
-        ];
-        assert_eq!(told(&records), expected.map(|line| (Level::Ok, line.to_owned())));
-    }
-
-    #[test]
-    fn a_secret_of_somebody_else_is_told_once_and_as_a_conflict() {
-        let status = json!({"observedGeneration": 1, "conditions": [
-            condition("Ready", "False", "SecretConflict", "Secret x belongs to somebody else"),
-            condition("SecretSynced", "False", "SecretConflict", "Secret x belongs to somebody else"),
-        ]});
-        let records = [
-            record(Kind::IdentityProvider, "didit", json!({}), ready()),
-            record(Kind::AccessToken, "reports", json!({}), status),
-        ];
-        let wrong: Vec<_> = told(&records)
-            .into_iter()
-            .filter(|(level, _)| *level == Level::Wrong)
-            .collect();
-        let expected = "secrets: AccessToken shop/reports: Secret x belongs to somebody else";
-        assert_eq!(wrong, [(Level::Wrong, expected.to_owned())]);
-    }
-
-    #[test]
-    fn trouble_is_as_bad_as_its_consequences() {
-        let degraded = json!({"observedGeneration": 1, "token": token(600, 60), "conditions": [
-            condition("Ready", "True", "Published", ""),
-            condition("LifetimeSufficient", "False", "LifetimeTooShort", "lower minimumRemaining"),
-        ]});
-        for (kind, status, level) in [
-            (Kind::AccessToken, degraded, Level::Warn),
-            (Kind::AccessToken, published(token(-1, -60)), Level::Wrong),
-            (Kind::AccessToken, published(token(60, -120)), Level::Wrong),
-            (Kind::AccessToken, Value::Null, Level::Warn),
-            (Kind::IdentityProvider, Value::Null, Level::Warn),
-            (
-                Kind::ClusterIdentityProvider,
-                json!({"conditions": [condition("Ready", "False", "Unavailable", "")]}),
-                Level::Wrong,
-            ),
-        ] {
-            let records = [record(kind, "a", json!({}), status)];
-            let worst = told(&records).into_iter().map(|(level, _)| level).max().unwrap();
-            assert_eq!(worst, level, "{records:#?}");
-        }
-    }
-
-    #[test]
-    fn a_brake_says_that_the_secret_has_to_change() {
-        let status = json!({
-            "conditions": [condition("Ready", "False", "LoginRefused", "the password was refused")],
-            "login": {"credentialsVersion": "1", "brake": {"reason": "LoginRefused", "until": at(60).to_string(), "message": "no"}},
-        });
-        let records = [record(Kind::IdentityProvider, "didit", json!({}), status)];
-        let found = findings(&records, &[], now());
-        let mend = found[0].mend.as_deref().unwrap();
-        assert!(
-            mend.starts_with("correct the account's Secret") && mend.ends_with("2026-11-25T12:01:00Z"),
-            "{mend}"
-        );
-    }
-
-    #[test]
-    fn what_could_not_be_listed_is_a_warning() {
-        let found = findings(&[], &[(Kind::AccessToken, "forbidden".into())], now());
-        assert_eq!(found[0].message, "accesstokens could not be listed: forbidden");
-        assert_eq!(found[0].level, Level::Warn);
-    }
 }

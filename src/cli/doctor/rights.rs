@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::facts::{Answer, Deployment, Known, Question, Rights};
+use super::facts::{Answer, Deployment, Known, Question, Rights, Whose};
 use super::finding::Finding;
 use crate::rights::{Only, Place, RIGHTS, Right, Setting};
 
 const CHECK: &str = "rights";
+
+/// The operator's service account, unless another is named.
+const SERVICE_ACCOUNT: &str = "keywright";
 
 /// Everything that the API server has to be asked for an operator that is installed like this.
 pub(super) fn questions(deployment: &Deployment) -> Vec<Question> {
@@ -34,6 +37,20 @@ pub(super) fn questions(deployment: &Deployment) -> Vec<Question> {
         ))
     })
     .collect()
+}
+
+/// The user whose rights are asked about, where `me` runs this command.
+pub(super) fn user(deployment: &Deployment, me: Option<&str>) -> String {
+    let of_namespace = format!("system:serviceaccount:{}:", deployment.namespace);
+    match &deployment.whose_rights {
+        Whose::Own => me.unwrap_or("this user").to_owned(),
+        Whose::ServiceAccount(name) => of_namespace + name,
+        // In the operator's own pod, whatever its service account is called.
+        Whose::Operator => match me.filter(|me| me.starts_with(&of_namespace)) {
+            Some(me) => me.to_owned(),
+            None => of_namespace + SERVICE_ACCOUNT,
+        },
+    }
 }
 
 fn is_on(setting: Setting, deployment: &Deployment) -> bool {
@@ -69,7 +86,7 @@ pub(super) fn findings(rights: &Rights, deployment: &Deployment) -> Vec<Finding>
         Known::Yes(answers) => answers,
         Known::No(why) => {
             let mend = "ask as somebody who may create subjectaccessreviews, or in the operator's pod: `kubectl exec` \
-                        with `keywright doctor`";
+                        with `/keywright doctor`";
             return vec![Finding::warn(
                 CHECK,
                 format!("the rights of {user} are not known: {why}"),
@@ -81,7 +98,7 @@ pub(super) fn findings(rights: &Rights, deployment: &Deployment) -> Vec<Finding>
     if denied.is_empty() {
         return vec![Finding::ok(
             CHECK,
-            format!("{user} has all {} that the operator needs", answers.len()),
+            format!("{user} has all {} rights that the operator needs", answers.len()),
         )];
     }
     if denied.len() == answers.len() {
@@ -89,7 +106,7 @@ pub(super) fn findings(rights: &Rights, deployment: &Deployment) -> Vec<Finding>
                     --operator-namespace. Where it runs with a kubeconfig, --own-rights";
         return vec![Finding::wrong(
             CHECK,
-            format!("{user} has none of those that the operator needs"),
+            format!("{user} has none of the rights that the operator needs"),
             mend,
         )];
     }
@@ -170,7 +187,7 @@ mod tests {
     fn deployment(watch_namespaces: &[&str]) -> Deployment {
         Deployment {
             namespace: "keywright-system".into(),
-            service_account: Some("keywright".into()),
+            whose_rights: Whose::Operator,
             watch_namespaces: watch_namespaces.iter().map(ToString::to_string).collect(),
             cluster_identity_providers: true,
             watches_secrets: true,
@@ -224,6 +241,34 @@ mod tests {
             asked.iter().all(|of| of.namespace.as_deref() == Some("shop")),
             "{asked:#?}"
         );
+    }
+
+    #[test]
+    fn the_operators_rights_are_asked_about_wherever_the_doctor_runs() {
+        let operator = "system:serviceaccount:keywright-system:keywright";
+        let in_pod = "system:serviceaccount:keywright-system:release-keywright";
+        for (whose_rights, me, expected) in [
+            (Whose::Operator, Some("admin"), operator),
+            (Whose::Operator, None, operator),
+            (
+                Whose::Operator,
+                Some("system:serviceaccount:shop:default"),
+                operator,
+            ),
+            (Whose::Operator, Some(in_pod), in_pod),
+            (
+                Whose::ServiceAccount("release-keywright".into()),
+                Some("admin"),
+                in_pod,
+            ),
+            (Whose::Own, Some("admin"), "admin"),
+        ] {
+            let deployment = Deployment {
+                whose_rights,
+                ..deployment(&[])
+            };
+            assert_eq!(user(&deployment, me), expected);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(super) fn render(report: &Report) -> String {
     let summary = match (report.wrong, report.warnings) {
         (0, 0) => toned("Nothing is wrong.", Tone::Good),
         (0, warnings) => toned(
-            &format!("Nothing is wrong; {}.", counted(warnings, "warning")),
+            &format!("Nothing wrong was found; {}.", counted(warnings, "warning")),
             Tone::Warning,
         ),
         (wrong, 0) => toned(&format!("{wrong} wrong."), Tone::Bad),

@@ -9,6 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::connection::{Connection, ConnectionArgs, Listed, not_installed};
 use super::kind::Kind;
 use super::output::{self, Format};
+use super::record::Record;
 use super::{Failure, Outcome};
 use report::{NotRead, Report};
 
@@ -24,7 +25,7 @@ pub(super) struct StatusArgs {
     /// All namespaces
     #[arg(short = 'A', long)]
     all_namespaces: bool,
-    /// Form of the output; a table when absent
+    /// Form of the output: json for programs, whose fields docs/command-line.md explains; text when absent
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
     #[command(flatten)]
@@ -39,7 +40,10 @@ pub(super) async fn status(args: StatusArgs) -> Result<Outcome, Failure> {
         (false, named) => Some(named.unwrap_or_else(|| connection.namespace.clone())),
     };
     let (records, not_read) = everything(&connection, namespace.as_deref()).await?;
-    let report = Report::new(&records, not_read, Timestamp::now());
+    let report = match &namespace {
+        None => Report::new(&records, not_read, Timestamp::now()),
+        Some(_) => Report::of_namespace(records, not_read, Timestamp::now()),
+    };
     match args.output {
         Some(Format::Json) => output::json(&report)?,
         None => {
@@ -56,18 +60,14 @@ pub(super) async fn status(args: StatusArgs) -> Result<Outcome, Failure> {
 async fn everything(
     connection: &Connection,
     namespace: Option<&str>,
-) -> Result<(Vec<super::record::Record>, Vec<NotRead>), Failure> {
+) -> Result<(Vec<Record>, Vec<NotRead>), Failure> {
     let lists = Kind::ALL.map(|kind| connection.list(kind, namespace));
     let (mut records, mut not_read, mut missing) = (Vec::new(), Vec::new(), 0);
     for (kind, listed) in Kind::ALL.into_iter().zip(futures::future::join_all(lists).await) {
         match listed? {
             Listed::Records(found) => records.extend(found),
             Listed::NotInstalled => missing += 1,
-            Listed::Forbidden(message) => not_read.push(NotRead {
-                kind: kind.plural(),
-                has_credentials: kind.has_credential(),
-                message,
-            }),
+            Listed::Forbidden(message) => not_read.push(NotRead::new(kind, message)),
         }
     }
     if missing == Kind::ALL.len() {

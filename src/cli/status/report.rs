@@ -1,11 +1,16 @@
 //! What `keywright status` says, in the shape of its JSON.
 
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::Outcome;
+use crate::cli::kind::Kind;
 use crate::cli::record::Record;
 use crate::cli::standing::{Left, State, brake, left, standing};
 
@@ -98,6 +103,17 @@ pub(super) struct NotRead {
     pub(super) message: String,
 }
 
+impl NotRead {
+    /// A kind, and what the API server said.
+    pub(super) fn new(kind: Kind, message: String) -> Self {
+        Self {
+            kind: kind.plural(),
+            has_credentials: kind.has_credential(),
+            message,
+        }
+    }
+}
+
 impl Report {
     /// How everything stands at a time.
     pub(super) fn new(records: &[Record], not_read: Vec<NotRead>, now: Timestamp) -> Self {
@@ -128,6 +144,20 @@ impl Report {
             needs_attention: of_credentials + of_providers,
             not_read,
         }
+    }
+
+    /// The same for one namespace: of the shared providers only those that something in it uses.
+    pub(super) fn of_namespace(mut records: Vec<Record>, mut not_read: Vec<NotRead>, now: Timestamp) -> Self {
+        let shared = Kind::ClusterIdentityProvider;
+        let used: BTreeSet<String> = records
+            .iter()
+            .filter_map(|record| record.spec.provider_ref.as_ref())
+            .filter(|reference| Kind::from(reference.kind) == shared)
+            .map(|reference| reference.name.clone())
+            .collect();
+        records.retain(|record| record.kind != shared || used.contains(&record.name));
+        not_read.retain(|unread| unread.kind != shared.plural() || !used.is_empty());
+        Self::new(&records, not_read, now)
     }
 
     /// What a script learns from the exit code. Who may not see shared providers may still see whether all is well.
@@ -196,104 +226,5 @@ fn provider(record: &Record, now: Timestamp) -> Provider {
             .map(|organization| organization.name.clone()),
         login_paused_until: paused_until.map(|until| format!("{until:.0}")),
         paused_until,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::cli::kind::Kind;
-    use crate::cli::testing::{condition, now, published, record, token};
-
-    fn mixed() -> Vec<Record> {
-        let ready =
-            json!({"observedGeneration": 1, "conditions": [condition("Ready", "True", "Published", "")]});
-        let conflict = json!({"observedGeneration": 1, "conditions": [condition("Ready", "False", "SecretConflict", "Secret x belongs to nobody")]});
-        vec![
-            record(
-                Kind::ClientApplication,
-                "endless",
-                json!({"secret": {"name": "endless"}}),
-                ready.clone(),
-            ),
-            record(Kind::AccessToken, "long", json!({}), published(token(7200, 3600))),
-            record(Kind::AccessToken, "ended", json!({}), published(token(-60, -300))),
-            record(Kind::AccessToken, "short", json!({}), published(token(120, 60))),
-            record(Kind::AccessToken, "conflict", json!({}), conflict),
-            record(Kind::IdentityProvider, "didit", json!({}), ready.clone()),
-            record(Kind::ClusterIdentityProvider, "corp", json!({}), ready),
-        ]
-    }
-
-    #[test]
-    fn what_ends_soonest_stands_first() {
-        let report = Report::new(&mixed(), Vec::new(), now());
-        let names: Vec<_> = report.credentials.iter().map(|of| of.name.as_str()).collect();
-        assert_eq!(names, ["conflict", "ended", "short", "long", "endless"]);
-        let names: Vec<_> = report.providers.iter().map(|of| of.name.as_str()).collect();
-        assert_eq!(names, ["corp", "didit"]);
-        assert_eq!(
-            (report.needs_attention, report.outcome()),
-            (2, Outcome::NeedsAttention)
-        );
-    }
-
-    #[test]
-    fn a_script_learns_whether_it_was_told_everything() {
-        let good = vec![record(
-            Kind::AccessToken,
-            "long",
-            json!({}),
-            published(token(7200, 3600)),
-        )];
-        let unread = |kind: Kind| NotRead {
-            kind: kind.plural(),
-            has_credentials: kind.has_credential(),
-            message: "forbidden".into(),
-        };
-        for (not_read, outcome) in [
-            (vec![], Outcome::Good),
-            (vec![unread(Kind::ClusterIdentityProvider)], Outcome::Good),
-            (vec![unread(Kind::AccessToken)], Outcome::Incomplete),
-        ] {
-            assert_eq!(Report::new(&good, not_read, now()).outcome(), outcome);
-        }
-    }
-
-    #[test]
-    fn the_fields_for_programs_are_these() {
-        let spec = json!({"providerRef": {"kind": "IdentityProvider", "name": "didit"}});
-        let records = [record(
-            Kind::AccessToken,
-            "short",
-            spec,
-            published(token(120, 60)),
-        )];
-        let report = serde_json::to_value(Report::new(&records, Vec::new(), now())).unwrap();
-        assert_eq!(
-            report,
-            json!({
-                "time": "2026-11-25T12:00:00Z",
-                "needsAttention": 0,
-                "notRead": [],
-                "providers": [],
-                "credentials": [{
-                    "kind": "AccessToken",
-                    "namespace": "shop",
-                    "name": "short",
-                    "state": "Ready",
-                    "needsAttention": false,
-                    "reason": "Published",
-                    "message": "Secret s holds a token",
-                    "provider": {"kind": "IdentityProvider", "name": "didit"},
-                    "secret": "s",
-                    "expiresAt": "2026-11-25T12:02:00Z",
-                    "secondsLeft": 120,
-                    "refreshAt": "2026-11-25T12:01:00Z",
-                }],
-            })
-        );
     }
 }

@@ -25,7 +25,9 @@ pub(super) fn render(report: &Report, namespace: Option<&str>) -> String {
 
 fn credentials(report: &Report, namespace: Option<&str>, now: Timestamp) -> String {
     if report.credentials.is_empty() {
+        let is_unread = report.not_read.iter().any(|unread| unread.has_credentials);
         return match namespace {
+            _ if is_unread => "No credentials that this user may list.\n".to_owned(),
             Some(namespace) => {
                 format!("No credentials in namespace {namespace}. -A looks at all namespaces.\n")
             }
@@ -70,7 +72,7 @@ fn providers(report: &Report, namespace: Option<&str>, now: Timestamp) -> String
     table("", &with_heading(&headings, namespace), &rows)
 }
 
-/// One line for each that somebody should look at, in the order of the tables.
+/// What is wrong with each that somebody should look at, in the order of the tables.
 fn attention(report: &Report) -> String {
     let of_credentials = report.credentials.iter().map(|of| {
         (
@@ -101,8 +103,8 @@ fn attention(report: &Report) -> String {
                     message => format!("{reason}: {message}"),
                 };
                 format!(
-                    "{text}  {} {}: {}\n",
-                    toned(state.as_str(), state.tone()),
+                    "{text}  {}  {}\n            {}\n",
+                    toned(&format!("{:8}", state.as_str()), state.tone()),
                     toned(&place, Tone::Plain),
                     toned(&said, Tone::Plain)
                 )
@@ -205,8 +207,10 @@ mod tests {
             "IdentityProvider/didit   NotReady   paused for 42m   ops@corp.example.net   -",
             "",
             "Needs attention (2):",
-            "  Expired AccessToken shop/reports: Published: Secret s holds a token",
-            "  NotReady IdentityProvider shop/didit: LoginRefused: Correct the account's Secret",
+            "  Expired   AccessToken shop/reports",
+            "            Published: Secret s holds a token",
+            "  NotReady  IdentityProvider shop/didit",
+            "            LoginRefused: Correct the account's Secret",
         ];
         assert_eq!(text.lines().collect::<Vec<_>>(), expected, "{text}");
     }

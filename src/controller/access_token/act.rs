@@ -31,8 +31,8 @@ use crate::identity::token::{TokenApi, TokenKind};
 use crate::kube_ext::finalizer;
 
 /// A client, and the server as that client sees it.
-struct Connected<'a> {
-    tokens: &'a Tokens,
+struct Connected {
+    tokens: Arc<Tokens>,
     client: LoadedClient,
     api: Arc<dyn TokenApi>,
 }
@@ -102,24 +102,26 @@ impl AccessTokens {
     }
 
     /// The client as it stands now, and the server for it.
-    async fn connect<'a>(&self, pass: &'a Pass) -> Result<Result<Connected<'a>, Trouble>, ReconcileError> {
-        let Some(tokens) = &pass.tokens else {
+    async fn connect(&self, pass: &mut Pass) -> Result<Result<Connected, Trouble>, ReconcileError> {
+        let Some(tokens) = pass.tokens.clone() else {
             return Ok(Err(Trouble::passing(
                 "ProviderPending",
                 "the identity provider is not ready".to_owned(),
             )));
         };
-        let client = match self.load_client(&pass.object, tokens).await? {
+        let client = match self.load_client(&pass.object, &tokens).await? {
             Ok(client) => client,
             Err(trouble) => return Ok(Err(trouble)),
         };
+        // Newer credentials than were observed may be read here. A pause is about those that were used.
+        pass.asked.client = Some(client.fingerprint.clone());
         Ok(match tokens.api_for(client.credentials.as_ref()) {
             Ok(api) => Ok(Connected { tokens, client, api }),
             Err(error) => Err(Trouble::of(&error.into(), &pass.observed.spec.token)),
         })
     }
 
-    async fn obtain(&self, pass: &Pass, why: Why) -> Result<Evidence, ReconcileError> {
+    async fn obtain(&self, pass: &mut Pass, why: Why) -> Result<Evidence, ReconcileError> {
         let Connected { tokens, client, api } = match self.connect(pass).await? {
             Ok(connected) => connected,
             Err(trouble) => return Ok(Evidence::Failed(trouble)),
@@ -249,8 +251,9 @@ impl AccessTokens {
         )
     }
 
-    async fn revoke_replaced(&self, pass: &Pass) -> Result<Evidence, ReconcileError> {
-        let companion = Companion::new(self.secrets(pass), &pass.owner);
+    async fn revoke_replaced(&self, pass: &mut Pass) -> Result<Evidence, ReconcileError> {
+        let owner = pass.owner.clone();
+        let companion = Companion::new(self.secrets(pass), &owner);
         let tokens = access(companion.for_revocation().await?);
         let outcome = match replaced::lost(
             tokens.len(),
@@ -274,7 +277,7 @@ impl AccessTokens {
         }
     }
 
-    async fn revoke_published(&self, pass: &Pass) -> Result<Evidence, ReconcileError> {
+    async fn revoke_published(&self, pass: &mut Pass) -> Result<Evidence, ReconcileError> {
         let companion = Companion::new(self.secrets(pass), &pass.owner);
         let held = self.held(pass).await?;
         let published = pass.observed.published().and_then(|token| held.token(token));
@@ -307,7 +310,7 @@ impl AccessTokens {
 
     async fn revoke(
         &self,
-        pass: &Pass,
+        pass: &mut Pass,
         tokens: &[(SecretString, TokenKind)],
     ) -> Result<Result<(), Trouble>, ReconcileError> {
         if tokens.is_empty() {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::state::ClientView;
 use crate::controller::index::Place;
+use crate::controller::token::client::Fingerprint;
 
 /// The clients that were found, each for the generation and the connection that it was looked for with. After a restart
 /// they are found anew.
@@ -18,14 +19,23 @@ enum Known {
     /// It is being looked for.
     Sought,
     /// It was found for this version.
-    Found(String, ClientView),
+    Found(String, FoundClient),
+}
+
+/// A client as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundClient {
+    /// As decisions see it.
+    pub view: ClientView,
+    /// Tells it and its credentials from others, where they could be read.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 impl KnownClients {
     /// The client of a resource, if it was found for the same `version`. If not, it has to be looked for and
     /// [found](Self::found).
     #[must_use]
-    pub fn get_or_seek(&self, place: &Place, version: &str) -> Option<ClientView> {
+    pub fn get_or_seek(&self, place: &Place, version: &str) -> Option<FoundClient> {
         let mut clients = self.lock();
         if let Some(Known::Found(of, client)) = clients.get(place)
             && of == version
@@ -37,9 +47,9 @@ impl KnownClients {
     }
 
     /// Remembers a client that is ready, unless what it rests on has changed since it was looked for.
-    pub fn found(&self, place: &Place, version: String, client: &ClientView) {
+    pub fn found(&self, place: &Place, version: String, client: &FoundClient) {
         if let Some(known) = self.lock().get_mut(place)
-            && matches!(client, ClientView::Ready { .. })
+            && matches!(client.view, ClientView::Ready { .. })
         {
             *known = Known::Found(version, client.clone());
         }
@@ -63,9 +73,12 @@ mod tests {
         ("shop".to_owned(), "orders".to_owned())
     }
 
-    fn ready(client_id: &str) -> ClientView {
-        ClientView::Ready {
-            client_id: client_id.to_owned(),
+    fn ready(client_id: &str) -> FoundClient {
+        FoundClient {
+            view: ClientView::Ready {
+                client_id: client_id.to_owned(),
+            },
+            fingerprint: None,
         }
     }
 

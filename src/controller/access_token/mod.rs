@@ -127,7 +127,7 @@ impl AccessTokens {
         self.written.forget(&place);
         self.pauses.end(&place);
         self.clients.forget(&place);
-        self.metrics.remove_credential("AccessToken", namespace, name);
+        self.metrics.remove_resource("AccessToken", namespace, name);
     }
 
     fn remember_pause(&self, pass: &observe::Pass, pause: Option<Pause>) {

@@ -7,13 +7,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Resource, ResourceExt};
 
 use super::AccessTokens;
+use super::clients::FoundClient;
 use super::state::{ClientView, Learned, Observed, ProviderView, Resource as Facts, UsableProvider};
 use crate::api::AccessToken;
 use crate::api::access_token::AccessTokenStatus;
 use crate::api::client_application::ProviderKind;
 use crate::api::names::REVOKE_FINALIZER;
 use crate::controller::ReconcileError;
-use crate::controller::index::Consumer;
+use crate::controller::index::{Consumer, Place};
 use crate::controller::owned_secret::{self, Owner, SecretContent, SecretView};
 use crate::controller::registry::{Availability, Granted, Lookup, ProviderKey, Tokens};
 use crate::controller::token::client::{self, LoadedClient};
@@ -47,6 +48,8 @@ impl AccessTokens {
         };
         let owner = Owner::of(object.as_ref());
         let resource = facts(&object);
+        let place = (resource.namespace.clone(), resource.name.clone());
+        self.pauses.begin(&place);
         let spec = object.spec.clone();
         let status = object.status.clone().unwrap_or_default();
         let provider_key = ProviderKey::of(&spec.provider_ref, &resource.namespace);
@@ -60,21 +63,20 @@ impl AccessTokens {
             ),
             Some(_) => None,
         };
-        let client = self.client(&object, &resource, tokens.as_deref()).await?;
+        let client = self.client(&object, &place, tokens.as_deref()).await?;
         let strays = owned_secret::strays(&self.secrets, &owner, &spec.secret, status.secret.as_ref());
         let asked = Asked {
             generation: resource.generation,
+            client: client.fingerprint,
             requests: resource.requests.clone(),
         };
-        let pause = self
-            .pauses
-            .begin(&(resource.namespace.clone(), resource.name.clone()), &asked);
+        let pause = self.pauses.about(&place, &asked);
         let observed = Observed {
             resource,
             spec,
             status,
             provider,
-            client,
+            client: client.view,
             secret,
             rival: rival.map(|rival| rival.to_string()),
             strays,
@@ -169,12 +171,11 @@ impl AccessTokens {
     async fn client(
         &self,
         object: &AccessToken,
-        resource: &Facts,
+        place: &Place,
         tokens: Option<&Tokens>,
-    ) -> Result<ClientView, ReconcileError> {
-        let place = (resource.namespace.clone(), resource.name.clone());
+    ) -> Result<FoundClient, ReconcileError> {
         let Some(tokens) = tokens else {
-            return Ok(match &object.status {
+            return Ok(without_credentials(match &object.status {
                 Some(AccessTokenStatus {
                     client_id: Some(client_id),
                     ..
@@ -185,20 +186,24 @@ impl AccessTokens {
                     "Waiting",
                     "the client is looked for once the identity provider can be used".to_owned(),
                 )),
-            });
+            }));
         };
-        let version = format!("{}/{}", resource.generation, tokens.version);
-        if let Some(known) = self.clients.get_or_seek(&place, &version) {
+        let generation = object.meta().generation.unwrap_or_default();
+        let version = format!("{generation}/{}", tokens.version);
+        if let Some(known) = self.clients.get_or_seek(place, &version) {
             return Ok(known);
         }
-        let view = match self.load_client(object, tokens).await? {
-            Ok(loaded) => ClientView::Ready {
-                client_id: loaded.client_id,
+        let found = match self.load_client(object, tokens).await? {
+            Ok(loaded) => FoundClient {
+                view: ClientView::Ready {
+                    client_id: loaded.client_id,
+                },
+                fingerprint: Some(loaded.fingerprint),
             },
-            Err(trouble) => ClientView::NotReady(trouble),
+            Err(trouble) => without_credentials(ClientView::NotReady(trouble)),
         };
-        self.clients.found(&place, version, &view);
-        Ok(view)
+        self.clients.found(place, version, &found);
+        Ok(found)
     }
 
     /// Reads the client's credentials.
@@ -216,6 +221,14 @@ impl AccessTokens {
             account: tokens.account.as_ref().map(|account| account.name.as_str()),
         };
         client::load(&place, &object.spec.client).await
+    }
+}
+
+/// A client whose credentials were not read.
+fn without_credentials(view: ClientView) -> FoundClient {
+    FoundClient {
+        view,
+        fingerprint: None,
     }
 }
 

@@ -7,7 +7,9 @@ use super::observe::Pass;
 use crate::api::AccessToken;
 use crate::api::access_token::AccessTokenStatus;
 use crate::api::names::FIELD_MANAGER;
-use crate::controller::{ReconcileError, news};
+use crate::controller::token::need::times_of;
+use crate::controller::token::promise;
+use crate::controller::{ReconcileError, gauges, news};
 use crate::kube_ext::apply;
 
 impl AccessTokens {
@@ -22,15 +24,13 @@ impl AccessTokens {
         if resource.deletion.is_some() && !resource.has_finalizer {
             return Ok(());
         }
-        self.metrics.set_credential(
-            "AccessToken",
-            &resource.namespace,
-            &resource.name,
-            status
-                .token
-                .as_ref()
-                .map(|token| (token.expires_at.0, token.refresh_at.0)),
-        );
+        let promise = promise(&pass.observed.spec.token, &self.policy.token);
+        let times = status
+            .token
+            .as_ref()
+            .map(|token| times_of(token, promise, &resource.uid));
+        let place = (resource.namespace.as_str(), resource.name.as_str());
+        gauges::set(&self.metrics, "AccessToken", place, times, &status.conditions);
         if pass.object.status.as_ref() == Some(&status) {
             return Ok(());
         }

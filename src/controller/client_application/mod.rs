@@ -130,8 +130,7 @@ impl ClientApplications {
         let place = (namespace.to_owned(), name.to_owned());
         self.written.forget(&place);
         self.pauses.end(&place);
-        self.metrics
-            .remove_credential("ClientApplication", namespace, name);
+        self.metrics.remove_resource("ClientApplication", namespace, name);
     }
 
     fn remember_pause(&self, pass: &observe::Pass, pause: Option<Pause>) {

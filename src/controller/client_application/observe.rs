@@ -60,6 +60,8 @@ impl ClientApplications {
             return Ok(None);
         };
         let resource = self.facts(&object);
+        let place = (resource.namespace.clone(), resource.name.clone());
+        self.pauses.begin(&place);
         let spec = object.spec.clone();
         let status = object.status.clone().unwrap_or_default();
         let owner = Owner::of(object.as_ref());
@@ -76,14 +78,13 @@ impl ClientApplications {
         let application_rival = self.application_rival(&object, &resource, &status);
         let asked = Asked {
             generation: resource.generation,
+            client: None,
             requests: requests(object.annotations()),
         };
         let token = TokenView {
             can_be_had: found.tokens.is_some(),
             allowed_scopes: found.allowed_scopes,
-            pause: self
-                .pauses
-                .begin(&(resource.namespace.clone(), resource.name.clone()), &asked),
+            pause: self.pauses.about(&place, &asked),
             requests: asked.requests.clone(),
         };
         let observed = Observed {

@@ -9,7 +9,9 @@ use crate::api::ClientApplication;
 use crate::api::client_application::ClientApplicationStatus;
 use crate::api::conditions::READY;
 use crate::api::names::FIELD_MANAGER;
-use crate::controller::{ReconcileError, news};
+use crate::controller::token::need::times_of;
+use crate::controller::token::promise;
+use crate::controller::{ReconcileError, gauges, news};
 use crate::kube_ext::apply;
 
 impl ClientApplications {
@@ -25,14 +27,18 @@ impl ClientApplications {
             return Ok(());
         }
         let resource = &pass.observed.resource;
-        self.metrics.set_credential(
+        let settings = pass.observed.spec.access_token.as_ref();
+        let times =
+            status.token.as_ref().zip(settings).map(|(token, settings)| {
+                times_of(token, promise(settings, &self.policy.token), &resource.uid)
+            });
+        let place = (resource.namespace.as_str(), resource.name.as_str());
+        gauges::set(
+            &self.metrics,
             "ClientApplication",
-            &resource.namespace,
-            &resource.name,
-            status
-                .token
-                .as_ref()
-                .map(|token| (token.expires_at.0, token.refresh_at.0)),
+            place,
+            times,
+            &status.conditions,
         );
         let conditions = status.conditions.clone();
         match self.record(pass, &status).await {

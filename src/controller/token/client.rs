@@ -4,6 +4,7 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -30,8 +31,26 @@ pub struct LoadedClient {
     pub client_id: String,
     /// How it authenticates; `None` for the provider's own account.
     pub credentials: Option<ClientCredentials>,
-    /// Tells clients and their credentials apart. Not for showing: it follows from secret bytes.
-    pub fingerprint: String,
+    /// Tells clients and their credentials apart.
+    pub fingerprint: Fingerprint,
+}
+
+/// Tells clients and their credentials apart. It follows from secret bytes, so it is not shown and not stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// As part of a key that is kept in memory only.
+    #[must_use]
+    pub fn as_key(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Fingerprint([REDACTED])")
+    }
 }
 
 impl LoadedClient {
@@ -82,7 +101,7 @@ fn of_account(place: &Place<'_>) -> Result<LoadedClient, Trouble> {
         Some(account) => Ok(LoadedClient {
             client_id: account.to_owned(),
             credentials: None,
-            fingerprint: format!("account/{account}"),
+            fingerprint: Fingerprint(format!("account/{account}")),
         }),
         None => Err(Trouble::to_mend(
             "ProviderHasNoAccount",
@@ -331,7 +350,7 @@ fn with_fingerprint(credentials: ClientCredentials) -> LoadedClient {
     }
     LoadedClient {
         client_id: credentials.client_id.clone(),
-        fingerprint: hex(&hasher.finalize()),
+        fingerprint: Fingerprint(hex(&hasher.finalize())),
         credentials: Some(credentials),
     }
 }

@@ -13,6 +13,7 @@ use crate::api::names::{REFRESH_REQUESTED_ANNOTATION, REVOKE_REQUESTED_ANNOTATIO
 use crate::api::token::{FulfilledRequests, TokenSettings, TokenStatus};
 use crate::credential::token::{Promise, Recorded, Refresh, refresh};
 use crate::identity::token::Urgency;
+use crate::telemetry::metrics::TokenTimes;
 
 /// What a resource wants of its token.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +94,18 @@ pub fn need(wanted: &Wanted<'_>, published: Option<&TokenStatus>, now: Timestamp
 #[must_use]
 pub fn refresh_of(published: &TokenStatus, promise: Promise, uid: &str) -> Refresh {
     refresh(&recorded(published), &promise, uid)
+}
+
+/// What the clock means for a published token, for metrics.
+#[must_use]
+pub fn times_of(published: &TokenStatus, promise: Promise, uid: &str) -> TokenTimes {
+    let refresh = refresh_of(published, promise, uid);
+    let expires_at = published.expires_at.0;
+    TokenTimes {
+        expires_at,
+        refresh_at: refresh.at,
+        deadline: refresh.deadline(expires_at),
+    }
 }
 
 /// The facts about a token that its schedule follows from.

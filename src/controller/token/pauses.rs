@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::client::Fingerprint;
 use super::findings::Trouble;
 use crate::api::token::FulfilledRequests;
 use crate::controller::index::Place;
@@ -56,6 +57,8 @@ impl Pause {
 pub struct Asked {
     /// Generation of the spec.
     pub generation: i64,
+    /// The client and its credentials, where they are read from the cluster.
+    pub client: Option<Fingerprint>,
     /// What somebody asked for by annotation.
     pub requests: FulfilledRequests,
 }
@@ -68,11 +71,16 @@ pub struct Pauses {
 }
 
 impl Pauses {
-    /// A pass over a resource begins. Returns the pause of the resource, if it still is about the same.
+    /// A pass over a resource begins, before it looks at anything that the resource rests on.
+    pub fn begin(&self, place: &Place) {
+        self.lock().entry(place.clone()).or_default();
+    }
+
+    /// The pause of a resource, if it still is about the same.
     #[must_use]
-    pub fn begin(&self, place: &Place, asked: &Asked) -> Option<Pause> {
-        let mut pauses = self.lock();
-        let (about, pause) = pauses.entry(place.clone()).or_default().as_ref()?;
+    pub fn about(&self, place: &Place, asked: &Asked) -> Option<Pause> {
+        let pauses = self.lock();
+        let (about, pause) = pauses.get(place)?.as_ref()?;
         (about == asked).then(|| pause.clone())
     }
 
@@ -105,6 +113,8 @@ impl Pauses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::token::client::LoadedClient;
+    use crate::identity::oauth2::{ClientAuthentication, ClientCredentials};
 
     fn place() -> Place {
         ("shop".to_owned(), "orders".to_owned())
@@ -113,6 +123,7 @@ mod tests {
     fn asked(generation: i64) -> Asked {
         Asked {
             generation,
+            client: None,
             requests: FulfilledRequests::default(),
         }
     }
@@ -125,25 +136,52 @@ mod tests {
     #[test]
     fn a_pause_holds_while_it_is_about_the_same() {
         let pauses = Pauses::default();
-        assert_eq!(pauses.begin(&place(), &asked(1)), None);
+        pauses.begin(&place());
+        assert_eq!(pauses.about(&place(), &asked(1)), None);
         pauses.set(&place(), asked(1), Some(pause()));
-        assert_eq!(pauses.begin(&place(), &asked(1)), Some(pause()));
-        assert_eq!(pauses.begin(&place(), &asked(2)), None);
+        assert_eq!(pauses.about(&place(), &asked(1)), Some(pause()));
+        assert_eq!(pauses.about(&place(), &asked(2)), None);
         pauses.set(&place(), asked(2), None);
-        assert_eq!(pauses.begin(&place(), &asked(1)), None);
+        assert_eq!(pauses.about(&place(), &asked(1)), None);
+    }
+
+    #[test]
+    fn a_pause_is_about_the_credentials_that_were_used() {
+        let with = |secret: &str| Asked {
+            client: Some(
+                LoadedClient::new(ClientCredentials {
+                    client_id: "orders".to_owned(),
+                    authentication: ClientAuthentication::SecretBasic(secret.to_owned().into()),
+                })
+                .fingerprint,
+            ),
+            ..asked(1)
+        };
+        let pauses = Pauses::default();
+        pauses.begin(&place());
+        pauses.set(&place(), with("wrong"), Some(pause()));
+        assert_eq!(pauses.about(&place(), &with("wrong")), Some(pause()));
+        assert_eq!(
+            pauses.about(&place(), &with("right")),
+            None,
+            "they are tried at once"
+        );
+        assert!(!format!("{:?}", with("wrong")).contains("wrong"));
     }
 
     #[test]
     fn a_pass_that_began_before_a_change_sets_no_pause_after_it() {
         let pauses = Pauses::default();
         for earlier in [None, Some(pause())] {
-            let _ = pauses.begin(&place(), &asked(1));
+            pauses.begin(&place());
             pauses.set(&place(), asked(1), earlier.clone());
-            assert_eq!(pauses.begin(&place(), &asked(1)), earlier);
+            pauses.begin(&place());
+            assert_eq!(pauses.about(&place(), &asked(1)), earlier);
             pauses.end(&place());
             pauses.set(&place(), asked(1), Some(pause()));
+            pauses.begin(&place());
             assert_eq!(
-                pauses.begin(&place(), &asked(1)),
+                pauses.about(&place(), &asked(1)),
                 None,
                 "the change is not slept over"
             );

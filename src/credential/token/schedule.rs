@@ -113,6 +113,19 @@ pub struct Refresh {
     pub kept: bool,
 }
 
+impl Refresh {
+    /// When a refresh of a token that expires at `expires_at` is too late for what was promised: after `latest`, and
+    /// half way from `at` to the expiry where the promise cannot be kept.
+    #[must_use]
+    pub fn deadline(&self, expires_at: Timestamp) -> Timestamp {
+        if self.kept {
+            return self.latest;
+        }
+        let left = expires_at.as_second().saturating_sub(self.at.as_second());
+        at_second(self.at.as_second().saturating_add(left / 2))
+    }
+}
+
 /// When the token of the resource with this UID is refreshed.
 ///
 /// `latest` is the expiry minus all that eats the token's life. `at` is earlier: by a twentieth of the usable life as
@@ -193,4 +206,36 @@ pub fn finding(recorded: &Recorded, promise: &Promise) -> Option<Finding> {
             told(seconds_up(recorded.allowance)),
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refresh_is_too_late_once_the_promise_is_broken_and_before_the_token_has_expired() {
+        let issued = at_second(1_000_000);
+        for (life, minimum, expected) in [
+            // 3600 s minus a minute, four minutes for the kubelet, and ten seconds.
+            (3600, 60, Some(3290)),
+            // Nothing is left of the life: half way between the refresh at half its life and the expiry.
+            (60, 600, None),
+            (2, 0, None),
+        ] {
+            let expires = at_second(1_000_000 + life);
+            let recorded = Recorded::new(issued, expires, SignedDuration::ZERO, Duration::ZERO);
+            let refresh = refresh(&recorded, &Promise::new(Duration::from_secs(minimum)), "uid");
+            let deadline = refresh.deadline(expires);
+            assert!(
+                refresh.at <= deadline && deadline <= expires,
+                "{life} {refresh:?} {deadline}"
+            );
+            let after = deadline.as_second() - issued.as_second();
+            assert_eq!(refresh.kept, expected.is_some());
+            assert!(
+                expected.is_none_or(|expected| expected == after),
+                "{life}: {after}"
+            );
+        }
+    }
 }

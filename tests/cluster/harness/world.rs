@@ -144,6 +144,16 @@ impl World {
         text(&output.stdout)
     }
 
+    /// The administrator's kubeconfig.
+    pub(crate) fn kubeconfig(&self) -> &'static Path {
+        self.plane.kubeconfig()
+    }
+
+    /// A kubectl that fits the API server.
+    pub(crate) fn kubectl_program(&self) -> PathBuf {
+        self.plane.kubectl().to_owned()
+    }
+
     /// A directory that goes away with the world.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
