@@ -16,7 +16,7 @@ target = $$($(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_di
 as_for_tests = --workspace --examples
 
 # The other programs have the name of their library, whose pages would be overwritten.
-document = RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps $(as_for_tests) --lib --bin control-plane --bin authorization-servers --bin mailbox-server --bin keywright-demo
+document = RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps $(as_for_tests) --lib --bin control-plane --bin authorization-servers --bin mailbox-server --bin keywright-demo --bin keywright-node --bin witness
 
 # $(call phase,NAME,COMMAND) says what is done, and how long it took.
 phase = begun=$$(date +%s); echo "==> $(1)"; $(2) && echo "==> $(1): done in $$(($$(date +%s) - begun)) s"
