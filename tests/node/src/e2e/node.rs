@@ -200,10 +200,17 @@ fn start_kubelet(directory: &Path, program: &Path, kubeconfig: &Path) -> Result<
         "makeIPTablesUtilChains": false,
         "podLogsDir": directory.join("logs"),
         "volumePluginDir": directory.join("plugins"),
-        // Images come from files only, and the machine may be short of space for other reasons.
+        // Images come from files only, so that none may be removed.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
-        "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        // Nothing is evicted for what others do on this machine.
+        "evictionHard": {
+            "memory.available": "0%",
+            "nodefs.available": "0%",
+            "nodefs.inodesFree": "0%",
+            "imagefs.available": "0%",
+            "imagefs.inodesFree": "0%",
+        },
     });
     // What decides how soon a pod sees a changed Secret, syncFrequency and configMapAndSecretChangeDetectionStrategy,
     // is left as it is by default.
