@@ -4,7 +4,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help demo test soak image e2e build lint format docs deny crds compatibility tools rust-tools lint-tools control-plane-tools
+.PHONY: help demo test soak image e2e build lint format docs deny crds compatibility tools rust-tools lint-tools control-plane-tools mailbox-tools
 
 CARGO ?= cargo
 
@@ -16,7 +16,7 @@ target = $$($(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_di
 as_for_tests = --workspace --examples
 
 # The other programs have the name of their library, whose pages would be overwritten.
-document = RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps $(as_for_tests) --lib --bin control-plane --bin authorization-servers --bin keywright-demo
+document = RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps $(as_for_tests) --lib --bin control-plane --bin authorization-servers --bin mailbox-server --bin keywright-demo
 
 # $(call phase,NAME,COMMAND) says what is done, and how long it took.
 phase = begun=$$(date +%s); echo "==> $(1)"; $(2) && echo "==> $(1): done in $$(($$(date +%s) - begun)) s"
@@ -28,8 +28,9 @@ help: ## Show this list
 	@echo
 	@echo "  KEEP=1 make demo                      goes on running at the end, and prints commands to try, until Ctrl-C"
 	@echo "  KUBECONFIG=... CLUSTER=1 make demo    uses your cluster instead of starting a control plane"
+	@echo "  make demo ONBOARDING=1                goes from an e-mail address to a working key, through a real mailbox"
 
-demo: rust-tools control-plane-tools build ## Show Keywright at work, on a real control plane and a sandbox of Didit
+demo: rust-tools control-plane-tools mailbox-tools build ## Show Keywright at work, on a real control plane and a sandbox of Didit
 	@"$(target)/debug/keywright-demo"
 
 test: tools ## Check everything: formatting, lints, documentation, generated files, all tests
@@ -38,6 +39,7 @@ test: tools ## Check everything: formatting, lints, documentation, generated fil
 	@$(call phase,documentation,$(document))
 	@$(call phase,build,$(CARGO) test --workspace --no-run --quiet)
 	@$(call phase,control plane,"$(target)/debug/control-plane" build > /dev/null)
+	@$(call phase,mail server,"$(target)/debug/mailbox-server" build > /dev/null)
 	@$(call phase,Helm,"$(target)/debug/keywright-helm" > /dev/null)
 	@$(call phase,authorization servers,"$(target)/debug/authorization-servers" install)
 	@$(call phase,tests,"$(target)/debug/control-plane" exec -- "$(target)/debug/authorization-servers" exec -- $(CARGO) test --workspace)
@@ -108,3 +110,9 @@ control-plane-tools:
 	  || ls "$${XDG_CACHE_HOME:-$$HOME/.cache}"/keywright/control-plane/*/kube-apiserver > /dev/null 2>&1 \
 	  || { echo "go is missing: the control plane is built with Go 1.26 or newer (https://go.dev/dl/), once," \
 	      "unless KUBEBUILDER_ASSETS or PATH has etcd, kube-apiserver, kube-controller-manager and kubectl" >&2; exit 1; }
+
+# Only that demo needs the mail server.
+mailbox-tools:
+	@[ -z "$$ONBOARDING" ] || command -v go > /dev/null \
+	  || ls "$${XDG_CACHE_HOME:-$$HOME/.cache}"/keywright/mailbox-server/*/keywright-mailbox-server > /dev/null 2>&1 \
+	  || { echo "go is missing: the mail server is built with Go 1.26 or newer (https://go.dev/dl/), once" >&2; exit 1; }

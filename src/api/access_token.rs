@@ -89,7 +89,7 @@ pub const CLIENT_READY: &str = "ClientReady";
         "spec.secret.type cannot change while spec.secret.name stays: Kubernetes does not let a Secret change its type. Choose another name as well",
     ),
     validation = rule(
-        "!has(self.secret.keys) || !(has(self.secret.keys.clientId) || has(self.secret.keys.apiKey) || has(self.secret.keys.applicationId) || has(self.secret.keys.organizationId) || has(self.secret.keys.apiUrl))",
+        "!has(self.secret.keys) || !(has(self.secret.keys.email) || has(self.secret.keys.password) || has(self.secret.keys.clientId) || has(self.secret.keys.apiKey) || has(self.secret.keys.applicationId) || has(self.secret.keys.organizationId) || has(self.secret.keys.apiUrl))",
         "spec.secret.keys: the Secret of an AccessToken holds accessToken, tokenType, expiresAt, scope and previousAccessToken only",
     ),
     validation = rule(

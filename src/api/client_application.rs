@@ -5,6 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::provider::AccountReference;
 use super::rule;
 use super::secret::SecretTemplate;
 use super::token::{FulfilledRequests, TokenSettings, TokenStatus};
@@ -104,6 +105,10 @@ pub const KEY_ACCEPTED: &str = "KeyAccepted";
     validation = rule(
         "!has(oldSelf.adopt) || (has(self.adopt) && self.adopt == oldSelf.adopt)",
         "spec.adopt cannot change once it is set. Create another ClientApplication to adopt another application",
+    ),
+    validation = rule(
+        "!has(self.secret.keys) || !(has(self.secret.keys.email) || has(self.secret.keys.password))",
+        "spec.secret.keys: the Secret of a ClientApplication holds no email and no password. They stand in the Secret of the account",
     ),
     validation = rule(
         "self.secret.name != oldSelf.secret.name || (has(self.secret.type) ? self.secret.type : 'Opaque') == (has(oldSelf.secret.type) ? oldSelf.secret.type : 'Opaque')",
@@ -254,14 +259,24 @@ pub struct DiditApplication {
     pub data_location: Option<String>,
 }
 
-/// An application that already exists.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+/// An application that already exists, by exactly one of its identifier and the account that it came with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
+#[x_kube(validation = rule(
+    "has(self.applicationId) != has(self.accountRef)",
+    "adopt needs exactly one of applicationId and accountRef",
+))]
 #[serde(rename_all = "camelCase")]
 pub struct Adoption {
     /// Identifier of the application at the identity API: for Didit its UUID, which the console shows in the
     /// application's settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
-    pub application_id: String,
+    pub application_id: Option<String>,
+
+    /// The `IdentityAccount` of the same namespace whose application is taken, once its address is verified. The
+    /// provider has to manage the organization of that account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_ref: Option<AccountReference>,
 }
 
 /// What becomes of the application when its resource is deleted.

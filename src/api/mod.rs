@@ -17,6 +17,8 @@ pub mod access_token;
 pub mod client_application;
 pub mod conditions;
 mod description;
+pub mod identity_account;
+pub mod mailbox;
 pub mod names;
 pub mod oauth2;
 pub mod provider;
@@ -25,6 +27,7 @@ pub mod token;
 
 pub use access_token::{AccessToken, AccessTokenSpec, AccessTokenStatus};
 pub use client_application::{ClientApplication, ClientApplicationSpec, ClientApplicationStatus};
+pub use identity_account::{IdentityAccount, IdentityAccountSpec, IdentityAccountStatus};
 pub use provider::{
     ClusterIdentityProvider, ClusterIdentityProviderSpec, IdentityProvider, IdentityProviderSpec,
     IdentityProviderStatus,
@@ -40,6 +43,7 @@ pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
         description::definition::<AccessToken>(),
         description::definition::<ClientApplication>(),
         description::definition::<ClusterIdentityProvider>(),
+        description::definition::<IdentityAccount>(),
         description::definition::<IdentityProvider>(),
     ]
     .into()

@@ -33,6 +33,10 @@ pub const APPLICATION_DIGEST_ANNOTATION: &str = "keywright.dev/application-diges
 /// Annotation on a Secret: what is known of the access token in it, as JSON. Never the token.
 pub const TOKEN_ANNOTATION: &str = "keywright.dev/token";
 
+/// Annotation on the Secret of an account: names of keys and formats that it was written with, as JSON, so that the
+/// password is found in it when the spec wants it otherwise.
+pub const LAYOUT_ANNOTATION: &str = "keywright.dev/layout";
+
 /// Finalizer on a [`crate::api::ClientApplication`] whose application carries Keywright's mark.
 pub const RELEASE_FINALIZER: &str = "keywright.dev/release-application";
 
@@ -47,3 +51,6 @@ pub const REVOKE_REQUESTED_ANNOTATION: &str = "keywright.dev/revoke-requested-at
 
 /// Finalizer on a [`crate::api::AccessToken`] whose token is revoked when the resource is deleted.
 pub const REVOKE_FINALIZER: &str = "keywright.dev/revoke-token";
+
+/// Annotation on an [`crate::api::IdentityAccount`]: another value asks for a new code once.
+pub const CODE_REQUESTED_ANNOTATION: &str = "keywright.dev/code-requested-at";

@@ -24,6 +24,17 @@ pub const DIDIT_AUTH_URL: &str = "https://apx.didit.me/auth/v2";
 /// Didit's verification host, which takes an application's key (contract section 1).
 pub const DIDIT_API_URL: &str = "https://verification.didit.me/v3";
 
+// The rules of Didit's addresses, for every kind that names them.
+pub(super) const AUTH_URL_IS_SECURE: &str = "(has(self.allowInsecure) && self.allowInsecure) || !has(self.authUrl) || self.authUrl.startsWith('https://')";
+pub(super) const AUTH_URL_NEEDS_HTTPS: &str =
+    "didit.authUrl must start with https://. Only for tests, allowInsecure: true permits http://";
+pub(super) const API_URL_IS_SECURE: &str = "(has(self.allowInsecure) && self.allowInsecure) || !has(self.apiUrl) || self.apiUrl.startsWith('https://')";
+pub(super) const API_URL_NEEDS_HTTPS: &str =
+    "didit.apiUrl must start with https://. Only for tests, allowInsecure: true permits http://";
+pub(super) const IS_BASE_ADDRESS: &str = "isURL(self) && url(self).getScheme() in ['https', 'http'] && !self.contains('?') && !self.contains('#') && !self.contains('@')";
+pub(super) const AUTH_URL_FORM: &str = "didit.authUrl must be an absolute http or https address without user name, query or fragment, for example https://apx.didit.me/auth/v2";
+pub(super) const API_URL_FORM: &str = "didit.apiUrl must be an absolute http or https address without user name, query or fragment, for example https://verification.didit.me/v3";
+
 /// How to reach one identity API, and as whom. Used by resources of the same namespace.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[kube(
@@ -227,18 +238,27 @@ pub struct AllowedNamespaces {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
 #[x_kube(
     validation = rule(
-        "(has(self.allowInsecure) && self.allowInsecure) || !has(self.authUrl) || self.authUrl.startsWith('https://')",
-        "didit.authUrl must start with https://. Only for tests, allowInsecure: true permits http://",
+        AUTH_URL_IS_SECURE,
+        AUTH_URL_NEEDS_HTTPS,
     ),
     validation = rule(
-        "(has(self.allowInsecure) && self.allowInsecure) || !has(self.apiUrl) || self.apiUrl.startsWith('https://')",
-        "didit.apiUrl must start with https://. Only for tests, allowInsecure: true permits http://",
+        API_URL_IS_SECURE,
+        API_URL_NEEDS_HTTPS,
+    ),
+    validation = rule(
+        "has(self.accountSecretRef) != has(self.accountRef)",
+        "didit needs exactly one of accountSecretRef and accountRef",
     ),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DiditProvider {
-    /// The Secret with the account's e-mail address and password.
-    pub account_secret_ref: AccountSecretReference,
+    /// The Secret with the account's e-mail address and password. Exactly one of `accountSecretRef` and `accountRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_secret_ref: Option<AccountSecretReference>,
+
+    /// The `IdentityAccount` to use, once its address is verified. Exactly one of `accountSecretRef` and `accountRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_ref: Option<AccountReference>,
 
     /// The organization whose applications are managed. May be absent when the account belongs to one
     /// organization only.
@@ -249,8 +269,8 @@ pub struct DiditProvider {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     #[x_kube(validation = rule(
-        "isURL(self) && url(self).getScheme() in ['https', 'http'] && !self.contains('?') && !self.contains('#') && !self.contains('@')",
-        "didit.authUrl must be an absolute http or https address without user name, query or fragment, for example https://apx.didit.me/auth/v2",
+        IS_BASE_ADDRESS,
+        AUTH_URL_FORM,
     ))]
     pub auth_url: Option<String>,
 
@@ -259,8 +279,8 @@ pub struct DiditProvider {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     #[x_kube(validation = rule(
-        "isURL(self) && url(self).getScheme() in ['https', 'http'] && !self.contains('?') && !self.contains('#') && !self.contains('@')",
-        "didit.apiUrl must be an absolute http or https address without user name, query or fragment, for example https://verification.didit.me/v3",
+        IS_BASE_ADDRESS,
+        API_URL_FORM,
     ))]
     pub api_url: Option<String>,
 
@@ -285,6 +305,14 @@ pub struct AccountSecretReference {
     /// Names of the Secret's keys, where they differ from `email`, `password` and `totpSeed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<AccountSecretKeys>,
+}
+
+/// An `IdentityAccount`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct AccountReference {
+    /// Name of the `IdentityAccount`, in the provider's namespace (for a `ClusterIdentityProvider`: in the operator's).
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
 }
 
 /// Names of the keys in an account's Secret.

@@ -148,7 +148,9 @@ pub enum SecretType {
 /// Names of the keys in a written Secret. Each must be a valid Secret key, and no two may be the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
 #[x_kube(validation = rule(
-    "[has(self.clientId) ? self.clientId : 'client_id', \
+    "[has(self.email) ? self.email : 'email', \
+      has(self.password) ? self.password : 'password', \
+      has(self.clientId) ? self.clientId : 'client_id', \
       has(self.apiKey) ? self.apiKey : 'api_key', \
       has(self.applicationId) ? self.applicationId : 'application_id', \
       has(self.organizationId) ? self.organizationId : 'organization_id', \
@@ -161,7 +163,9 @@ pub enum SecretType {
       has(self.json) ? self.json : 'credentials.json', \
       has(self.dotenv) ? self.dotenv : 'credentials.env', \
       has(self.authorizationHeader) ? self.authorizationHeader : 'authorization'\
-     ].all(a, [has(self.clientId) ? self.clientId : 'client_id', \
+     ].all(a, [has(self.email) ? self.email : 'email', \
+      has(self.password) ? self.password : 'password', \
+      has(self.clientId) ? self.clientId : 'client_id', \
       has(self.apiKey) ? self.apiKey : 'api_key', \
       has(self.applicationId) ? self.applicationId : 'application_id', \
       has(self.organizationId) ? self.organizationId : 'organization_id', \
@@ -175,10 +179,18 @@ pub enum SecretType {
       has(self.dotenv) ? self.dotenv : 'credentials.env', \
       has(self.authorizationHeader) ? self.authorizationHeader : 'authorization'\
      ].exists_one(b, a == b))",
-    "secret.keys gives the same name to two keys: every name may stand once, the names that are not changed included (client_id, api_key, application_id, organization_id, api_url, access_token, token_type, expires_at, scope, previous_access_token, credentials.json, credentials.env, authorization)",
+    "secret.keys gives the same name to two keys: every name may stand once, the names that are not changed included (email, password, client_id, api_key, application_id, organization_id, api_url, access_token, token_type, expires_at, scope, previous_access_token, credentials.json, credentials.env, authorization)",
 ))]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeys {
+    /// Key for an account's e-mail address: `email` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub email: Option<String>,
+    /// Key for an account's password: `password` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub password: Option<String>,
     /// Key for the OAuth 2.0 client identifier: `client_id` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]

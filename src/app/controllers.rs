@@ -25,7 +25,7 @@ use super::health::OperatorHealth;
 use super::rounds;
 use super::shared::Shared;
 use super::watchable::{Watchable, requests_by_annotation};
-use crate::api::{AccessToken, ClientApplication};
+use crate::api::{AccessToken, ClientApplication, IdentityAccount};
 use crate::controller::access_token::{self, AccessTokens};
 use crate::controller::client_application::ClientApplications;
 use crate::controller::identity_provider::{IdentityProviders, Observers, ProviderResource};
@@ -56,7 +56,7 @@ pub(super) struct Work {
 /// What is waited for before the first watch is opened.
 const DEFINITIONS: &str = "custom resource definitions";
 
-type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Work {
     /// Works until `stop`, then lets what has begun come to its end.
@@ -77,6 +77,12 @@ impl Work {
                 &shared.wake_providers,
                 stop.clone(),
             ));
+        }
+        for namespace in self.namespaces_of_secrets() {
+            shared.accounts.expect(namespace.as_deref());
+        }
+        for namespace in self.namespaces_of_secrets() {
+            running.push(self.accounts(&shared, namespace.as_deref(), stop.clone()));
         }
         if self.config.watch_secrets {
             for namespace in self.namespaces_of_secrets() {
@@ -123,6 +129,7 @@ impl Work {
     async fn definitions_exist(&self) {
         self.definition_exists::<ClientApplication>().await;
         self.definition_exists::<AccessToken>().await;
+        self.definition_exists::<IdentityAccount>().await;
     }
 
     async fn definition_exists<K: Watchable + Resource<Scope = NamespaceResourceScope>>(&self) {
@@ -290,6 +297,7 @@ impl Work {
                 // Whoever has a Secret of an earlier name learns of it only now.
                 Change::Synced => {
                     shared.wake_all(shared.consumers.all(ConsumerKind::ClientApplication));
+                    shared.wake_all(shared.consumers.all(ConsumerKind::IdentityAccount));
                     return shared.wake_all(shared.consumers.all(ConsumerKind::AccessToken));
                 }
             };
@@ -320,7 +328,7 @@ impl Work {
         drain(events, stop)
     }
 
-    fn watched<K: Watchable>(
+    pub(super) fn watched<K: Watchable>(
         &self,
         namespace: Option<&str>,
         on_change: impl FnMut(Change<'_, K>) + Send + 'static,
@@ -361,7 +369,7 @@ impl Work {
         })
     }
 
-    fn control<R>(
+    pub(super) fn control<R>(
         &self,
         events: impl Stream<Item = Event<R::Kind>> + Send + 'static,
         wake: impl Stream<Item = ObjectRef<R::Kind>> + Send + 'static,
@@ -396,11 +404,11 @@ impl Work {
         }))
     }
 
-    fn wrap<R: Reconciler>(&self, reconciler: R) -> Arc<Wrapper<R>> {
+    pub(super) fn wrap<R: Reconciler>(&self, reconciler: R) -> Arc<Wrapper<R>> {
         Arc::new(Wrapper::new(reconciler, self.metrics.clone(), self.tasks.clone()))
     }
 
-    fn events(&self) -> Events {
+    pub(super) fn events(&self) -> Events {
         Events::new(
             self.client.clone(),
             "keywright",
@@ -411,7 +419,7 @@ impl Work {
 }
 
 /// Counts calls to identity APIs.
-struct Observer(Metrics, &'static str);
+pub(super) struct Observer(pub(super) Metrics, pub(super) &'static str);
 
 impl CallObserver for Observer {
     fn called(&self, operation: &'static str, outcome: &'static str, elapsed: Duration) {

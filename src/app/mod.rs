@@ -1,5 +1,6 @@
 //! Wiring: telemetry, client, lease, controllers, shutdown.
 
+mod accounts;
 mod controllers;
 mod health;
 mod rounds;

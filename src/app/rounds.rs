@@ -32,7 +32,11 @@ fn look_at(shared: &Shared, part: u32) {
             shared.wake_provider(&key);
         }
     }
-    for kind in [ConsumerKind::ClientApplication, ConsumerKind::AccessToken] {
+    for kind in [
+        ConsumerKind::ClientApplication,
+        ConsumerKind::AccessToken,
+        ConsumerKind::IdentityAccount,
+    ] {
         let mut consumers = shared.consumers.all(kind);
         consumers.retain(|consumer| belongs_to(part, consumer));
         shared.reconsider(consumers);

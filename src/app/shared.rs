@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::client_application::ProviderKind;
-use crate::api::{AccessToken, ClientApplication, ClusterIdentityProvider, IdentityProvider};
+use crate::api::{
+    AccessToken, ClientApplication, ClusterIdentityProvider, IdentityAccount, IdentityProvider,
+};
 use crate::controller::access_token::clients::KnownClients;
-use crate::controller::index::{Consumer, ConsumerIndex, ConsumerKind};
+use crate::controller::accounts::AccountRegistry;
+use crate::controller::index::{Consumer, ConsumerIndex, ConsumerKind, Place};
 use crate::controller::registry::{ProviderKey, ProviderRegistry};
 use crate::controller::token::pauses::Pauses;
 use crate::controller::token::service::TokenService;
@@ -29,6 +32,9 @@ pub(super) struct Shared {
     pub(super) application_pauses: Arc<Pauses>,
     pub(super) token_pauses: Arc<Pauses>,
     pub(super) token_clients: Arc<KnownClients>,
+    pub(super) accounts: Arc<AccountRegistry>,
+    pub(super) account_pauses: Arc<Pauses>,
+    pub(super) wake_accounts: Wake<IdentityAccount>,
     pub(super) wake_applications: Wake<ClientApplication>,
     pub(super) wake_tokens: Wake<AccessToken>,
     pub(super) wake_providers: Wake<IdentityProvider>,
@@ -61,6 +67,7 @@ impl Shared {
             match kind {
                 ConsumerKind::ClientApplication => self.wake_applications.wake(&namespace, &name),
                 ConsumerKind::AccessToken => self.wake_tokens.wake(&namespace, &name),
+                ConsumerKind::IdentityAccount => self.wake_accounts.wake(&namespace, &name),
             }
         }
     }
@@ -91,9 +98,20 @@ impl Shared {
                     self.token_pauses.end(&place);
                     self.token_clients.forget(&place);
                 }
+                ConsumerKind::IdentityAccount => self.account_pauses.end(&place),
             }
         }
         self.wake_all(consumers);
+    }
+
+    /// An account has changed in a way that matters to the providers that use it, and to those who take its application.
+    pub(super) fn wake_users_of(&self, account: &Place) {
+        for key in self.providers.resting_on(account) {
+            self.wake_provider(&key);
+        }
+        let mut adopting = self.consumers.of_namespace(&account.0);
+        adopting.retain(|consumer| consumer.kind == ConsumerKind::ClientApplication);
+        self.wake_all(adopting);
     }
 
     pub(super) fn wake_users(&self, key: &ProviderKey) {

@@ -7,7 +7,10 @@ use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use crate::api::{AccessToken, ClientApplication, ClusterIdentityProvider, IdentityProvider};
+use crate::api::names::CODE_REQUESTED_ANNOTATION;
+use crate::api::{
+    AccessToken, ClientApplication, ClusterIdentityProvider, IdentityAccount, IdentityProvider,
+};
 use crate::controller::token::need;
 use crate::kube_ext::watch;
 
@@ -38,6 +41,14 @@ impl Watchable for AccessToken {
     }
 }
 
+impl Watchable for IdentityAccount {
+    const KIND: &'static str = "IdentityAccount";
+
+    fn guarded(client: &Client, namespace: Option<&str>) -> Api<DeserializeGuard<Self>> {
+        watch::namespaced(client, namespace)
+    }
+}
+
 impl Watchable for IdentityProvider {
     const KIND: &'static str = "IdentityProvider";
 
@@ -58,6 +69,7 @@ impl Watchable for ClusterIdentityProvider {
 pub(super) fn requests_by_annotation(object: &impl Resource) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     let requests = need::requests(object.annotations());
-    (requests.refresh, requests.revoke).hash(&mut hasher);
+    let code = object.annotations().get(CODE_REQUESTED_ANNOTATION);
+    (requests.refresh, requests.revoke, code).hash(&mut hasher);
     Some(hasher.finish())
 }

@@ -98,6 +98,11 @@ impl<K: Clone + Eq + Hash> Claims<K> {
         rival
     }
 
+    /// Ends every reservation of a resource that is gone: one that learned late of what it claims has claimed nothing.
+    pub(super) fn release(&mut self, consumer: &Consumer) {
+        self.holders.retain(|_, holder| holder != consumer);
+    }
+
     /// Everybody who claims it.
     pub(super) fn claimants(&self, key: &K) -> impl Iterator<Item = Consumer> {
         let claims = self.claims.get(key).into_iter().flatten();

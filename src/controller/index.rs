@@ -11,7 +11,9 @@ use kube::{Resource, ResourceExt};
 use super::claims::{Claims, Rank};
 use super::registry::ProviderKey;
 use crate::api::client_application::PublishedSecret;
-use crate::api::{AccessToken, ClientApplication};
+use crate::api::identity_account::IdentityAccountSpec;
+use crate::api::secret::CaBundleSource;
+use crate::api::{AccessToken, ClientApplication, IdentityAccount};
 use crate::kube_ext::watch::Change;
 
 /// Namespace and name.
@@ -27,9 +29,11 @@ pub enum ConsumerKind {
     ClientApplication,
     /// [`AccessToken`].
     AccessToken,
+    /// [`IdentityAccount`].
+    IdentityAccount,
 }
 
-/// A resource that uses a provider and writes a Secret.
+/// A resource that writes a Secret and, unless it is an account, uses a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Consumer {
     /// Its kind.
@@ -60,6 +64,16 @@ impl Consumer {
             name: name.to_owned(),
         }
     }
+
+    /// The `IdentityAccount` of that name.
+    #[must_use]
+    pub fn account(namespace: &str, name: &str) -> Self {
+        Self {
+            kind: ConsumerKind::IdentityAccount,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
 }
 
 /// Kind and name, for a sentence within the namespace.
@@ -68,6 +82,7 @@ impl fmt::Display for Consumer {
         let kind = match self.kind {
             ConsumerKind::ClientApplication => "ClientApplication",
             ConsumerKind::AccessToken => "AccessToken",
+            ConsumerKind::IdentityAccount => "IdentityAccount",
         };
         write!(f, "{kind} {}", self.name)
     }
@@ -77,9 +92,9 @@ impl fmt::Display for Consumer {
 struct Entry {
     secret: (Place, Rank),
     application: Option<(ApplicationKey, Rank)>,
-    provider: ProviderKey,
-    /// The Secret with the credentials of the client it is for.
-    reads: Option<Place>,
+    provider: Option<ProviderKey>,
+    /// The Secrets that it reads, such as the one with the credentials of the client it is for.
+    reads: BTreeSet<Place>,
     /// The `ClientApplication` that it is for.
     client_of: Option<Place>,
     /// What others can rest on.
@@ -142,6 +157,22 @@ impl ConsumerIndex {
         }
     }
 
+    /// Takes in a change of an `IdentityAccount`. Returns the resources whose claim on a Secret it may have freed.
+    pub fn observe_account(&self, change: &Change<'_, IdentityAccount>) -> Vec<Consumer> {
+        match change {
+            Change::Present(account) => {
+                let consumer =
+                    Consumer::account(&account.namespace().unwrap_or_default(), &account.name_any());
+                let entry = Entry::of_account(account, &consumer.namespace);
+                self.lock().replace(consumer, Some(entry))
+            }
+            Change::Absent { namespace, name } => {
+                self.lock().replace(Consumer::account(namespace, name), None)
+            }
+            Change::Synced => Vec::new(),
+        }
+    }
+
     /// Reserves a Secret for a resource, until that is gone or names another. Returns the resource that it is reserved
     /// for instead: whoever `holds` the Secret or reserved it first, else the oldest that claims it.
     pub fn claim(&self, consumer: &Consumer, secret: &str, holds: bool) -> Option<Consumer> {
@@ -173,7 +204,7 @@ impl ConsumerIndex {
         self.lock().secrets.claimants(&key).collect()
     }
 
-    /// The resources whose client has its credentials in a Secret.
+    /// The resources that rest on a Secret that somebody else writes.
     pub fn readers(&self, namespace: &str, secret: &str) -> Vec<Consumer> {
         self.lock().readers.of(&(namespace.to_owned(), secret.to_owned()))
     }
@@ -216,7 +247,10 @@ impl Entry {
         let provider = ProviderKey::of(&spec.provider_ref, namespace);
         let status = application.status.as_ref();
         let held = status.and_then(|status| status.application_id.clone());
-        let wanted = spec.adopt.as_ref().map(|adoption| &adoption.application_id);
+        let wanted = spec
+            .adopt
+            .as_ref()
+            .and_then(|adoption| adoption.application_id.as_ref());
         let (id, wanted_only) = match (held, wanted) {
             (Some(held), _) => (Some(held), false),
             (None, wanted) => (wanted.cloned(), true),
@@ -225,8 +259,8 @@ impl Entry {
         Self {
             secret: ((namespace.to_owned(), spec.secret.name.clone()), rank(true)),
             application: id.map(|id| ((provider.clone(), id), rank(wanted_only))),
-            provider,
-            reads: None,
+            provider: Some(provider),
+            reads: BTreeSet::new(),
             client_of: None,
             offered: Some(Offered {
                 client_id: status.and_then(|status| status.client_id.clone()),
@@ -245,8 +279,13 @@ impl Entry {
         Self {
             secret: (here(&spec.secret.name), rank),
             application: None,
-            provider: ProviderKey::of(&spec.provider_ref, namespace),
-            reads: spec.client.secret_ref.as_ref().map(|secret| here(&secret.name)),
+            provider: Some(ProviderKey::of(&spec.provider_ref, namespace)),
+            reads: spec
+                .client
+                .secret_ref
+                .iter()
+                .map(|secret| here(&secret.name))
+                .collect(),
             client_of: spec
                 .client
                 .client_application_ref
@@ -255,6 +294,46 @@ impl Entry {
             offered: None,
         }
     }
+
+    fn of_account(account: &IdentityAccount, namespace: &str) -> Self {
+        let rank = Rank {
+            wanted_only: true,
+            created: created(account),
+        };
+        let here = |name: &str| (namespace.to_owned(), name.to_owned());
+        Self {
+            secret: (here(&account.spec.secret.name), rank),
+            application: None,
+            provider: None,
+            reads: read_by(&account.spec).map(here).collect(),
+            client_of: None,
+            offered: None,
+        }
+    }
+}
+
+/// Names of the Secrets that an account rests on.
+fn read_by(spec: &IdentityAccountSpec) -> impl Iterator<Item = &str> {
+    let mailbox = spec.code.mailbox.as_ref();
+    [
+        spec.password_secret_ref
+            .as_ref()
+            .map(|reference| reference.name.as_str()),
+        spec.code
+            .secret_ref
+            .as_ref()
+            .map(|reference| reference.name.as_str()),
+        mailbox.map(|mailbox| mailbox.secret_ref.name.as_str()),
+        of_bundle(spec.didit.ca_bundle.as_ref()),
+        of_bundle(mailbox.and_then(|mailbox| mailbox.ca_bundle.as_ref())),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+fn of_bundle(bundle: Option<&CaBundleSource>) -> Option<&str> {
+    let reference = bundle?.secret_key_ref.as_ref()?;
+    Some(&reference.name)
 }
 
 fn created(object: &impl Resource) -> Timestamp {
@@ -276,16 +355,20 @@ impl Maps {
             old.and_then(|entry| entry.application.as_ref()),
             new.and_then(|entry| entry.application.as_ref()),
         ));
+        if new.is_none() {
+            self.applications.release(&consumer);
+        }
         self.users.change(
             &consumer,
-            old.map(|entry| &entry.provider),
-            new.map(|entry| &entry.provider),
+            old.and_then(|entry| entry.provider.as_ref()),
+            new.and_then(|entry| entry.provider.as_ref()),
         );
-        self.readers.change(
-            &consumer,
-            old.and_then(|entry| entry.reads.as_ref()),
-            new.and_then(|entry| entry.reads.as_ref()),
-        );
+        for read in old.into_iter().flat_map(|entry| &entry.reads) {
+            self.readers.change(&consumer, Some(read), None);
+        }
+        for read in new.into_iter().flat_map(|entry| &entry.reads) {
+            self.readers.change(&consumer, None, Some(read));
+        }
         self.clients_of.change(
             &consumer,
             old.and_then(|entry| entry.client_of.as_ref()),
@@ -449,7 +532,8 @@ mod tests {
         application.metadata.namespace = Some(namespace.into());
         application.spec.provider_ref.kind = ProviderKind::ClusterIdentityProvider;
         application.spec.adopt = Some(Adoption {
-            application_id: "app-1".into(),
+            application_id: Some("app-1".into()),
+            account_ref: None,
         });
         application.status = recorded.then(|| ClientApplicationStatus {
             application_id: Some("app-1".into()),

@@ -1,11 +1,14 @@
 //! The controllers, and the one wrapper that every reconcile runs in.
 
 pub mod access_token;
+pub mod accounts;
 mod claims;
 pub mod client_application;
 mod gauges;
+pub mod identity_account;
 pub mod identity_provider;
 pub mod index;
+mod login_ledger;
 mod news;
 pub mod owned_secret;
 mod refusal;

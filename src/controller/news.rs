@@ -8,11 +8,13 @@ use crate::api::conditions::{self, READY};
 use crate::kube_ext::events::Events;
 
 /// Reasons of stages that are on their way: nothing has happened yet.
-const UNDER_WAY: [&str; 5] = [
+const UNDER_WAY: [&str; 7] = [
     "Pending",
     "ProviderPending",
     "Waiting",
     "Creating",
+    "Registering",
+    "PasswordStored",
     "ClientApplicationNotReady",
 ];
 

@@ -215,6 +215,8 @@ struct Entry {
     access: Access,
     /// Secrets it reads, as (namespace, name).
     secrets: HashSet<(String, String)>,
+    /// The `IdentityAccount` it uses, as (namespace, name).
+    account: Option<(String, String)>,
     /// A call of a resource that uses it has failed in a way that may concern all of them.
     suspect: bool,
     /// What it was opened with is gone, and since when; the connection still works.
@@ -230,7 +232,7 @@ struct Departed {
 
 /// Reasons of a provider that was usable and has lost what it was opened with, which says nothing against the open
 /// connection.
-const LOST_WHAT_OPENED_IT: [&str; 2] = ["SecretNotFound", "CaBundleNotFound"];
+const LOST_WHAT_OPENED_IT: [&str; 3] = ["SecretNotFound", "CaBundleNotFound", "AccountNotFound"];
 
 /// All providers, kept by their controllers and by the watches.
 #[derive(Default)]
@@ -365,6 +367,23 @@ impl ProviderRegistry {
         if let Some(entry) = lock(&self.entries).get_mut(key) {
             entry.secrets = secrets;
         }
+    }
+
+    /// The `IdentityAccount` that a provider uses: a change of it wakes the provider.
+    pub fn rests_on(&self, key: &ProviderKey, account: Option<(String, String)>) {
+        if let Some(entry) = lock(&self.entries).get_mut(key) {
+            entry.account = account;
+        }
+    }
+
+    /// The providers that use an `IdentityAccount`.
+    pub fn resting_on(&self, account: &(String, String)) -> Vec<ProviderKey> {
+        let entries = lock(&self.entries);
+        entries
+            .iter()
+            .filter(|(_, entry)| entry.account.as_ref() == Some(account))
+            .map(|(key, _)| key.clone())
+            .collect()
     }
 
     /// Every provider.

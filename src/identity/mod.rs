@@ -7,6 +7,7 @@ pub mod budget;
 pub mod didit;
 pub mod error;
 pub mod http;
+pub mod mailbox;
 pub mod mark;
 pub mod oauth2;
 mod probe;

@@ -60,6 +60,7 @@ struct Shared {
     leader: Gauge,
     provider_ready: Family<ProviderLabels, Gauge>,
     login_brake: Family<ProviderLabels, Gauge>,
+    account_state: Family<AccountLabels, Gauge>,
     kube_requests: Family<KubeRequestLabels, Counter>,
     credential_expiry: Family<CredentialLabels, Gauge>,
     credential_refresh: Family<CredentialLabels, Gauge>,
@@ -151,6 +152,21 @@ impl ProviderLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AccountLabels {
+    namespace: String,
+    name: String,
+}
+
+impl AccountLabels {
+    fn new(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KubeRequestLabels {
     method: &'static str,
     outcome: &'static str,
@@ -176,6 +192,7 @@ impl Metrics {
             events_dropped: Counter::default(),
             leader: Gauge::default(),
             provider_ready: Family::default(),
+            account_state: Family::default(),
             login_brake: Family::default(),
             kube_requests: Family::default(),
             credential_expiry: Family::default(),
@@ -291,6 +308,29 @@ impl Metrics {
         self.shared.budget_queue.remove(&labels);
         self.shared.breaker.remove(&labels);
         self.shared.paused_until.remove(&labels);
+    }
+
+    /// How far the sign-up of an account has come (0 not registered, 1 a code was sent, 2 verified), and whether its
+    /// password is not tried.
+    pub fn set_account(&self, namespace: &str, name: &str, state: i64, braked: bool) {
+        self.shared
+            .account_state
+            .get_or_create(&AccountLabels::new(namespace, name))
+            .set(state);
+        self.shared
+            .login_brake
+            .get_or_create(&ProviderLabels::new("IdentityAccount", namespace, name))
+            .set(i64::from(braked));
+    }
+
+    /// Forgets an account whose resource was deleted.
+    pub fn remove_account(&self, namespace: &str, name: &str) {
+        self.shared
+            .account_state
+            .remove(&AccountLabels::new(namespace, name));
+        self.shared
+            .login_brake
+            .remove(&ProviderLabels::new("IdentityAccount", namespace, name));
     }
 
     /// The published token of a resource. `None`: there is none.
@@ -413,7 +453,7 @@ impl Shared {
 
     /// A queue that stands still, or a timer that never fires, cannot hide what is overdue by the clock.
     fn count_overdue(&self, now: Timestamp) {
-        for kind in ["AccessToken", "ClientApplication"] {
+        for kind in ["AccessToken", "ClientApplication", "IdentityAccount"] {
             let refreshes = self.refreshes();
             let overdue = refreshes
                 .iter()
@@ -548,6 +588,11 @@ impl Shared {
             self.provider_ready.clone(),
         );
         registry.register(
+            "account_state",
+            "How far the sign-up of an account has come: 0 not registered, 1 a code was sent, 2 verified",
+            self.account_state.clone(),
+        );
+        registry.register(
             "resource_ready",
             "1 while the Secret of the resource can be relied on, otherwise 0",
             self.resource_ready.clone(),
@@ -607,6 +652,7 @@ mod tests {
         metrics.event_dropped();
         metrics.set_leading(true);
         metrics.set_provider("IdentityProvider", "shop", "didit", true, false);
+        metrics.set_account("shop", "ops", 1, false);
         metrics.kube_request("PATCH", KubeOutcome::Refused);
         let at = |second| Timestamp::from_second(second).unwrap();
         metrics.set_credential("AccessToken", "shop", "reports", Some(times(3600, 3000, 3300)));
@@ -633,6 +679,7 @@ mod tests {
             "keywright_events_dropped_total 1",
             "keywright_leader 1",
             "keywright_provider_ready{kind=\"IdentityProvider\",namespace=\"shop\",name=\"didit\"} 1",
+            "keywright_account_state{namespace=\"shop\",name=\"ops\"} 1",
             "keywright_login_brake{kind=\"IdentityProvider\",namespace=\"shop\",name=\"didit\"} 0",
             "keywright_kube_requests_total{method=\"PATCH\",outcome=\"refused\"} 1",
             "keywright_credential_expiry_timestamp_seconds{kind=\"AccessToken\",namespace=\"shop\",name=\"reports\"} 3600",

@@ -26,6 +26,7 @@ mod killed;
 mod leadership;
 mod leaks;
 mod malformed;
+mod onboarding;
 mod organizations;
 mod outage;
 mod publishing;

@@ -26,14 +26,14 @@ const TOKEN: &str = "AccessToken";
 const PROVIDER: &str = "IdentityProvider";
 const CLUSTER_PROVIDER: &str = "ClusterIdentityProvider";
 
-const KEYS_CLASH: &str = "secret.keys gives the same name to two keys";
-const INSECURE_AUTH: &str = "didit.authUrl must start with https://";
-const INSECURE_API: &str = "didit.apiUrl must start with https://";
-const AUTH_URL: &str = "didit.authUrl must be an absolute http or https address";
+pub(super) const KEYS_CLASH: &str = "secret.keys gives the same name to two keys";
+pub(super) const INSECURE_AUTH: &str = "didit.authUrl must start with https://";
+pub(super) const INSECURE_API: &str = "didit.apiUrl must start with https://";
+pub(super) const AUTH_URL: &str = "didit.authUrl must be an absolute http or https address";
 const API_URL: &str = "didit.apiUrl must be an absolute http or https address";
 const DATA_LOCATION: &str = "spec.didit.dataLocation cannot change";
 const ADOPT: &str = "spec.adopt cannot change once it is set";
-const SECRET_TYPE: &str = "spec.secret.type cannot change while spec.secret.name stays";
+pub(super) const SECRET_TYPE: &str = "spec.secret.type cannot change while spec.secret.name stays";
 const LABEL_VALUES: &str = "secret.labels may only have values that Kubernetes accepts for labels";
 
 const ONE_API: &str = "spec needs exactly one of didit and oauth2";
@@ -68,7 +68,7 @@ fn provider(change: Value) -> Value {
 }
 
 /// JSON merge patch (RFC 7396).
-fn merged(base: Value, change: Value) -> Value {
+pub(super) fn merged(base: Value, change: Value) -> Value {
     match (base, change) {
         (Value::Object(mut base), Value::Object(change)) => {
             for (key, value) in change {
@@ -83,7 +83,7 @@ fn merged(base: Value, change: Value) -> Value {
     }
 }
 
-fn create(kind: &'static str, says: &'static str, spec: Value, expected: Expected) -> Case {
+pub(super) fn create(kind: &'static str, says: &'static str, spec: Value, expected: Expected) -> Case {
     Case {
         says,
         kind,
@@ -117,6 +117,7 @@ pub(crate) fn all() -> Vec<Case> {
         tokens(),
         token_clients(),
         token_changes(),
+        super::accounts::accounts(),
     ]
     .into_iter()
     .flatten()
@@ -182,6 +183,16 @@ fn applications() -> Vec<Case> {
             "an adoption",
             json!({"adopt": {"applicationId": "7c1f3a52-0f2d-4f0b-8f57-0e6a4a3b9c02"}}),
             Accepted,
+        ),
+        case(
+            "an adoption of what came with an account",
+            json!({"adopt": {"accountRef": {"name": "ops"}}}),
+            Accepted,
+        ),
+        case(
+            "an adoption of two applications",
+            json!({"adopt": {"accountRef": {"name": "ops"}, "applicationId": "a"}}),
+            ByRule("adopt needs exactly one of applicationId and accountRef"),
         ),
         case(
             "an adoption that would lead elsewhere",
@@ -295,6 +306,11 @@ fn secrets() -> Vec<Case> {
             Accepted,
         ),
         case(
+            "a name for an account's password",
+            json!({"keys": {"password": "pass"}}),
+            ByRule("spec.secret.keys: the Secret of a ClientApplication holds no email and no password"),
+        ),
+        case(
             "a label of ours",
             json!({"labels": {"app.kubernetes.io/managed-by": "me"}}),
             ByRule("secret.labels may not set"),
@@ -402,7 +418,17 @@ fn providers() -> Vec<Case> {
         didit(
             "no account",
             json!({"accountSecretRef": null}),
-            BySchema("spec.didit.accountSecretRef: Required value"),
+            ByRule("didit needs exactly one of accountSecretRef and accountRef"),
+        ),
+        didit(
+            "an account that is signed up",
+            json!({"accountSecretRef": null, "accountRef": {"name": "ops"}}),
+            Accepted,
+        ),
+        didit(
+            "two accounts",
+            json!({"accountRef": {"name": "ops"}}),
+            ByRule("didit needs exactly one of accountSecretRef and accountRef"),
         ),
         didit(
             "all of it",

@@ -7,6 +7,7 @@
     reason = "the helpers of tests may stop at the first surprise, as tests may"
 )]
 
+mod accounts;
 mod cases;
 
 use std::collections::BTreeSet;

@@ -340,7 +340,7 @@ fn check_adopted(observed: &Observed, id: &str, api: &dyn IdentityApi) -> Result
         .spec
         .adopt
         .as_ref()
-        .is_some_and(|adoption| adoption.application_id == id);
+        .is_some_and(|adoption| adoption.application_id.as_deref() == Some(id));
     if typed && observed.status.application_id.is_none() {
         api.check_application_id(id)
     } else {

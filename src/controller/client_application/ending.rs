@@ -49,7 +49,10 @@ fn application(observed: &Observed) -> Option<String> {
             pending.display_name
         )),
         // Its mark is written before it is recorded here.
-        (None, None, Some(adoption)) => Some(format!("application {}", adoption.application_id)),
+        (None, None, Some(adoption)) => Some(match (&adoption.application_id, &adoption.account_ref) {
+            (None, Some(account)) => format!("the application of IdentityAccount {}", account.name),
+            (id, _) => format!("application {}", id.as_deref().unwrap_or_default()),
+        }),
         (None, None, None) => None,
     }
 }
@@ -86,7 +89,7 @@ fn release(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
         .spec
         .adopt
         .as_ref()
-        .map(|adoption| &adoption.application_id)
+        .and_then(|adoption| adoption.application_id.as_ref())
         .filter(|_| !pending);
     let id = match (
         observed.status.application_id.as_ref().or(adopted),

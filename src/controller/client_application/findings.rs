@@ -24,7 +24,9 @@ pub(super) const APPLICATION_CLAIMED: &str = "ApplicationClaimed";
 pub(super) const APPLICATION_NOT_FOUND: &str = "ApplicationNotFound";
 
 /// Why an application that the spec names was not taken: it does not carry this resource's mark.
-pub(super) const NOT_ADOPTED: [&str; 4] = [
+pub(super) const NOT_ADOPTED: [&str; 6] = [
+    super::adoption::ACCOUNT_NOT_FOUND,
+    super::adoption::ACCOUNT_NOT_VERIFIED,
     ADOPTION_NOT_ALLOWED,
     APPLICATION_CLAIMED,
     APPLICATION_NOT_FOUND,

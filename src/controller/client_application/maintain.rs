@@ -27,15 +27,15 @@ pub(super) fn maintain(
             wake: Some(policy.denied_pause),
         });
     }
-    if let Some(adoption) = observed
+    if let Some(wanted) = observed
         .spec
         .adopt
         .as_ref()
-        .filter(|adoption| adoption.application_id != id)
+        .and_then(|adoption| adoption.application_id.as_ref())
+        .filter(|wanted| *wanted != id)
     {
         let message = format!(
-            "spec.adopt.applicationId names {}, but this resource already has application {id}. Create another ClientApplication to adopt it",
-            adoption.application_id
+            "spec.adopt.applicationId names {wanted}, but this resource already has application {id}. Create another ClientApplication to adopt it",
         );
         return Next::Halt(halt(
             PROVISIONED,

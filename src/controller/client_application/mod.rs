@@ -1,6 +1,7 @@
 //! The controller of [`ClientApplication`]: observe, plan, act, report.
 
 mod act;
+mod adoption;
 mod calls;
 pub mod desired;
 mod ending;

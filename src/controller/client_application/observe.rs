@@ -6,12 +6,12 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Resource, ResourceExt};
 
-use super::ClientApplications;
 use super::state::{
     Learned, Observed, ProviderView, Resource as Facts, SecretContent, SecretView, TokenView, UsableProvider,
 };
+use super::{ClientApplications, adoption};
 use crate::api::ClientApplication;
-use crate::api::client_application::ClientApplicationStatus;
+use crate::api::client_application::{ClientApplicationSpec, ClientApplicationStatus};
 use crate::api::names::RELEASE_FINALIZER;
 use crate::controller::ReconcileError;
 use crate::controller::index::Consumer;
@@ -62,8 +62,9 @@ impl ClientApplications {
         let resource = self.facts(&object);
         let place = (resource.namespace.clone(), resource.name.clone());
         self.pauses.begin(&place);
-        let spec = object.spec.clone();
+        let mut spec = object.spec.clone();
         let status = object.status.clone().unwrap_or_default();
+        let adoption_waits = adoption::resolve(&self.client, &mut spec, &status, &resource.namespace).await?;
         let owner = Owner::of(object.as_ref());
         let provider_key = ProviderKey::of(&spec.provider_ref, &resource.namespace);
         let found = self.provider(&provider_key, &resource);
@@ -75,7 +76,7 @@ impl ClientApplications {
             Some(_) => None,
         };
         let strays = owned_secret::strays(&self.secrets, &owner, &spec.secret, status.secret.as_ref());
-        let application_rival = self.application_rival(&object, &resource, &status);
+        let application_rival = self.application_rival(&spec, &resource, &status);
         let asked = Asked {
             generation: resource.generation,
             client: None,
@@ -97,7 +98,10 @@ impl ClientApplications {
             application_rival,
             token,
             strays,
-            learned: Learned::default(),
+            learned: Learned {
+                adoption_waits,
+                ..Learned::default()
+            },
             failure: None,
             earlier_failures,
         };
@@ -118,20 +122,20 @@ impl ClientApplications {
     /// application nobody has marked yet, both would take it.
     fn application_rival(
         &self,
-        object: &ClientApplication,
+        spec: &ClientApplicationSpec,
         resource: &Facts,
         status: &ClientApplicationStatus,
     ) -> Option<Consumer> {
-        let wanted = object
-            .spec
+        let wanted = spec
             .adopt
             .as_ref()
+            .and_then(|adoption| adoption.application_id.as_ref())
             .filter(|_| resource.deletion.is_none())?;
-        let provider = ProviderKey::of(&object.spec.provider_ref, &resource.namespace);
+        let provider = ProviderKey::of(&spec.provider_ref, &resource.namespace);
         let consumer = Consumer::application(&resource.namespace, &resource.name);
-        let holds = status.application_id.as_ref() == Some(&wanted.application_id);
+        let holds = status.application_id.as_ref() == Some(wanted);
         self.consumers
-            .claim_application(&consumer, &provider, &wanted.application_id, holds)
+            .claim_application(&consumer, &provider, wanted, holds)
     }
 
     /// The resource, read anew where an outdated copy could make something happen twice.

@@ -152,7 +152,7 @@ fn next(observed: &Observed, policy: &Policy, now: Timestamp) -> Next {
         (Some(id), _) => maintain(observed, provider, id, policy, now),
         // What an earlier intent may have made comes before anything else, so that it is not forgotten.
         (None, Some(adoption)) if observed.status.pending_creation.is_none() => {
-            adopt(observed, provider, &adoption.application_id, policy)
+            adopt(observed, provider, adoption, policy)
         }
         (None, _) => create(observed, provider, policy, now),
     }

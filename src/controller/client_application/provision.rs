@@ -10,13 +10,20 @@ use super::plan::{Halt, Next, Policy, facts, later};
 use super::state::{Candidates, Observed, Search, Step, UsableProvider};
 use super::trouble::halt;
 use super::{desired, findings};
-use crate::api::client_application::{ClientApplicationStatus, Origin, PROVISIONED, PendingCreation};
+use crate::api::client_application::{
+    Adoption, ClientApplicationStatus, Origin, PROVISIONED, PendingCreation,
+};
 use crate::api::conditions::{Truth, whole_seconds};
 use crate::controller::index::Consumer;
 use crate::identity::Application;
 
 /// Take the application that the spec names.
-pub(super) fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, policy: &Policy) -> Next {
+pub(super) fn adopt(
+    observed: &Observed,
+    provider: &UsableProvider,
+    adoption: &Adoption,
+    policy: &Policy,
+) -> Next {
     if !provider.allows_adoption {
         let name = &observed.spec.provider_ref.name;
         let message = format!(
@@ -30,6 +37,20 @@ pub(super) fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, po
             policy.denied_pause,
         ));
     }
+    if let Some(why) = &observed.learned.adoption_waits {
+        return Next::Halt(halt(
+            PROVISIONED,
+            Truth::False,
+            why.reason,
+            why.message.clone(),
+            policy.denied_pause,
+        ));
+    }
+    let id = adoption.application_id.as_deref().unwrap_or_default();
+    let field = match adoption.account_ref {
+        Some(_) => "spec.adopt.accountRef",
+        None => "spec.adopt.applicationId",
+    };
     if let Some(Consumer { namespace, name, .. }) = &observed.application_rival {
         // Names of other namespaces are not for this one to know.
         let who = if *namespace == observed.resource.namespace {
@@ -38,7 +59,7 @@ pub(super) fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, po
             "a ClientApplication of another namespace".to_owned()
         };
         let message = format!(
-            "spec.adopt.applicationId: application {id} is claimed by {who}. Delete that resource, or adopt another application in a new one"
+            "{field}: application {id} is claimed by {who}. Delete that resource, or adopt another application in a new one"
         );
         return Next::Halt(halt(
             PROVISIONED,
@@ -50,7 +71,7 @@ pub(super) fn adopt(observed: &Observed, provider: &UsableProvider, id: &str, po
     }
     if observed.learned.gone {
         let message = format!(
-            "spec.adopt.applicationId: the account sees no application {id} in its organization. Correct it in a new resource"
+            "{field}: the account sees no application {id} in its organization. Correct it in a new resource"
         );
         return Next::Halt(halt(
             PROVISIONED,

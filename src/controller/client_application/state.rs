@@ -160,8 +160,19 @@ pub struct Learned {
     pub retired: bool,
     /// The mark was taken off the application.
     pub released: bool,
+    /// Why it is not known which application is to be adopted.
+    pub adoption_waits: Option<AdoptionWaits>,
     /// What it has learned of the access token.
     pub token: LearnedOfToken,
+}
+
+/// Why it is not known which application is to be adopted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdoptionWaits {
+    /// CamelCase reason.
+    pub reason: &'static str,
+    /// A sentence.
+    pub message: String,
 }
 
 /// What one pass has learned of the access token.

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, ResourceExt};
 use secrecy::SecretString;
 
+use super::account::AccountSecret;
 use super::kind::Server;
 use crate::api::conditions::{Finding, Truth};
 use crate::api::oauth2::OAuth2Provider;
@@ -33,9 +34,11 @@ pub(super) struct Credentials {
 }
 
 /// Something that was read, with its version.
-struct Versioned<T> {
-    value: T,
-    version: String,
+pub(in crate::controller) struct Versioned<T> {
+    /// What was read.
+    pub(in crate::controller) value: T,
+    /// UID and resource version of what it was read from.
+    pub(in crate::controller) version: String,
 }
 
 /// What is to be mended before the provider can be used.
@@ -73,12 +76,17 @@ impl Credentials {
 }
 
 /// The Secrets that a provider reads, as (namespace, name).
-pub(super) fn secrets_read(server: &Server<'_>, namespace: &str) -> HashSet<(String, String)> {
-    let (account, ca_bundle) = match server {
-        Server::Didit(spec) => (Some(&spec.account_secret_ref.name), &spec.ca_bundle),
-        Server::OAuth2(spec) => (None, &spec.ca_bundle),
-        Server::Neither => (None, &None),
+pub(super) fn secrets_read(
+    server: &Server<'_>,
+    account: Option<&AccountSecret>,
+    namespace: &str,
+) -> HashSet<(String, String)> {
+    let ca_bundle = match server {
+        Server::Didit(spec) => &spec.ca_bundle,
+        Server::OAuth2(spec) => &spec.ca_bundle,
+        Server::Neither => &None,
     };
+    let account = account.map(|account| &account.reference.name);
     let of_ca_bundle = ca_bundle
         .as_ref()
         .and_then(|source| source.secret_key_ref.as_ref());
@@ -93,11 +101,19 @@ pub(super) fn secrets_read(server: &Server<'_>, namespace: &str) -> HashSet<(Str
 pub(super) async fn load(
     client: &Client,
     spec: &DiditProvider,
+    account_secret: &AccountSecret,
     namespace: &str,
 ) -> Result<Result<Credentials, Unusable>, ReconcileError> {
-    let reference = &spec.account_secret_ref;
+    let reference = &account_secret.reference;
     let Some(secret) = secret(client, namespace, &reference.name).await? else {
-        return Ok(Err(no_account_secret(reference, namespace)));
+        return Ok(Err(match account_secret.account() {
+            Some(account) => not_written(account, reference, namespace),
+            None => no_account_secret(reference, namespace),
+        }));
+    };
+    let secret = Versioned {
+        value: account_secret.entries(secret.value),
+        version: secret.version,
     };
     let ca_bundle = match &spec.ca_bundle {
         None => None,
@@ -141,7 +157,8 @@ async fn secret(
     }))
 }
 
-async fn ca_bundle(
+/// A CA bundle, or what is missing. `block` is where the spec names it, for a sentence.
+pub(in crate::controller) async fn ca_bundle(
     client: &Client,
     source: &CaBundleSource,
     namespace: &str,
@@ -275,6 +292,15 @@ fn no_account_secret(reference: &AccountSecretReference, namespace: &str) -> Unu
     let message = format!(
         "Secret {namespace}/{name}, which spec.didit.accountSecretRef names, does not exist. Create it, with the password on standard input: \
          kubectl create secret generic {name} --namespace {namespace} --from-literal=email=… --from-file=password=/dev/stdin"
+    );
+    Finding::new(AUTHENTICATED, Truth::False, "SecretNotFound", message)
+}
+
+fn not_written(account: &str, reference: &AccountSecretReference, namespace: &str) -> Unusable {
+    let message = format!(
+        "Secret {namespace}/{} of IdentityAccount {account}, which spec.didit.accountRef names, does not exist. The \
+         account's status says why",
+        reference.name
     );
     Finding::new(AUTHENTICATED, Truth::False, "SecretNotFound", message)
 }

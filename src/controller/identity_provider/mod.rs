@@ -1,10 +1,10 @@
 //! The controller of `IdentityProvider` and `ClusterIdentityProvider`: who may use an identity API, and
 //! whether it can be used.
 
+mod account;
 mod credentials;
 mod findings;
 mod kind;
-mod ledger;
 mod open;
 mod server_digest;
 
@@ -17,6 +17,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
+pub(super) use credentials::ca_bundle;
 pub use kind::ProviderResource;
 
 use self::findings::{Ready, Verdict};
@@ -135,9 +136,18 @@ impl<K: ProviderResource> IdentityProviders<K> {
         let namespace = object
             .namespace()
             .unwrap_or_else(|| self.operator_namespace.clone());
-        self.providers
-            .reads(key, credentials::secrets_read(&object.server(), &namespace));
-        let opened = match self.open(object, key, &namespace).await? {
+        let server = object.server();
+        // First, so that a change after the look wakes this.
+        self.providers.rests_on(key, account::named(&server, &namespace));
+        let account = match account::resolve(&self.client, &server, &namespace).await? {
+            Ok(account) => account,
+            Err(missing) => return Ok((Verdict::Unusable(missing), None)),
+        };
+        self.providers.reads(
+            key,
+            credentials::secrets_read(&server, account.as_ref(), &namespace),
+        );
+        let opened = match self.open(object, key, account.as_ref(), &namespace).await? {
             Ok(opened) => opened,
             Err(NotOpened::Unusable(missing)) => return Ok((Verdict::Unusable(missing), None)),
             Err(NotOpened::Failed(error)) => return Ok((failed(error), None)),

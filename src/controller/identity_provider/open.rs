@@ -7,16 +7,17 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
+use super::account::AccountSecret;
 use super::credentials::{self, Credentials};
 use super::findings::Ready;
 use super::kind::Server;
 use super::server_digest;
-use super::{IdentityProviders, ProviderResource, ledger};
+use super::{IdentityProviders, ProviderResource};
 use crate::api::conditions::Finding;
 use crate::api::oauth2::{OAuth2Endpoints, OAuth2Provider, RequestBudget};
 use crate::api::provider::{DIDIT_AUTH_URL, DiditProvider};
-use crate::controller::ReconcileError;
 use crate::controller::registry::{AccountTokens, ProviderKey, Tokens};
+use crate::controller::{ReconcileError, login_ledger};
 use crate::credential::secret_content::Vocabulary;
 use crate::identity::budget::{BreakerState, Budget, BudgetObserver, BudgetSettings};
 use crate::identity::didit::Didit;
@@ -87,11 +88,12 @@ impl<K: ProviderResource> IdentityProviders<K> {
         &self,
         object: &Arc<K>,
         key: &ProviderKey,
+        account: Option<&AccountSecret>,
         namespace: &str,
     ) -> Result<Result<Opened, NotOpened>, ReconcileError> {
-        match object.server() {
-            Server::Didit(spec) => {
-                let credentials = match credentials::load(&self.client, spec, namespace).await? {
+        match (object.server(), account) {
+            (Server::Didit(spec), Some(account)) => {
+                let credentials = match credentials::load(&self.client, spec, account, namespace).await? {
                     Ok(credentials) => credentials,
                     Err(missing) => return Ok(Err(NotOpened::Unusable(missing))),
                 };
@@ -100,7 +102,7 @@ impl<K: ProviderResource> IdentityProviders<K> {
                     self.open_didit(object, key, spec, credentials, &version)
                 }))
             }
-            Server::OAuth2(spec) => {
+            (Server::OAuth2(spec), _) => {
                 let (ca_bundle, bundle_version) =
                     match credentials::authorities(&self.client, spec, namespace).await? {
                         Ok(authorities) => authorities,
@@ -111,7 +113,7 @@ impl<K: ProviderResource> IdentityProviders<K> {
                     self.open_oauth2(object.as_ref(), key, spec, ca_bundle, &version)
                 }))
             }
-            Server::Neither => Ok(Err(NotOpened::Failed(CallError {
+            (Server::Didit(_) | Server::Neither, _) => Ok(Err(NotOpened::Failed(CallError {
                 operation: "connect",
                 kind: ErrorKind::Misconfigured {
                     reason: "InvalidProvider",
@@ -150,10 +152,10 @@ impl<K: ProviderResource> IdentityProviders<K> {
         let stored = object
             .status()
             .and_then(|status| status.login.as_ref())
-            .map(ledger::record_of);
+            .map(login_ledger::record_of);
         let record = LoginRecord::for_credentials(stored, &credentials.account_version);
-        let ledger = ledger::StatusLedger::new(
-            self.client.clone(),
+        let ledger = login_ledger::StatusLedger::new(
+            object.api(&self.client),
             Arc::clone(object),
             credentials.account_version.clone(),
         );

@@ -36,14 +36,20 @@ impl Held {
         let live = secrets
             .get_opt(name)
             .await
-            .map_err(ReconcileError::kube("reading the Secret"))?
-            .filter(|live| owned_secret::is_ours(live, owner));
-        Ok(Self {
+            .map_err(ReconcileError::kube("reading the Secret"))?;
+        Ok(Self::of(live, owner, layout))
+    }
+
+    /// The content of a Secret that was read, where it is ours.
+    #[must_use]
+    pub fn of(live: Option<Secret>, owner: &Owner, layout: Layout) -> Self {
+        let live = live.filter(|live| owned_secret::is_ours(live, owner));
+        Self {
             annotated: live.as_ref().and_then(owned_secret::annotated_token),
             data: live.and_then(|live| live.data).unwrap_or_default(),
             layout,
             owner_uid: owner.uid.clone(),
-        })
+        }
     }
 
     /// What the Secret itself says of its token. Somebody may have changed either since.

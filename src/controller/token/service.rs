@@ -296,8 +296,20 @@ fn falls_back(error: &TokenError) -> bool {
     }
 }
 
-/// Reads the lifetime out of an answer.
 fn examined(answer: &TokenAnswer, ask: &Ask<'_>) -> Result<Obtained, Trouble> {
+    examine(answer, ask.request_digest, ask.promise, ask.uid)
+}
+
+/// Reads the lifetime out of an answer.
+///
+/// # Errors
+/// When it cannot be told, so that the token is not published.
+pub fn examine(
+    answer: &TokenAnswer,
+    request_digest: &str,
+    promise: Promise,
+    uid: &str,
+) -> Result<Obtained, Trouble> {
     let life = lifetime(&Said {
         asked_at: answer.asked_at,
         received_at: answer.received_at,
@@ -321,14 +333,14 @@ fn examined(answer: &TokenAnswer, ask: &Ask<'_>) -> Result<Obtained, Trouble> {
         allowance_seconds: u32::try_from(recorded.allowance.as_secs()).unwrap_or(u32::MAX),
         token_type: answer.token_type.clone(),
         scope: answer.scope.clone(),
-        request_digest: ask.request_digest.to_owned(),
-        fingerprint: secret_content::fingerprint(ask.uid, &answer.access_token),
+        request_digest: request_digest.to_owned(),
+        fingerprint: secret_content::fingerprint(uid, &answer.access_token),
         remark: life.remarks.first().map(|remark| TokenRemark {
             reason: remark.reason().to_owned(),
             message: remark.sentence(),
         }),
     };
-    status.refresh_at = Time(refresh_of(&status, ask.promise, ask.uid).at);
+    status.refresh_at = Time(refresh_of(&status, promise, uid).at);
     Ok(Obtained {
         access_token: answer.access_token.clone(),
         status,

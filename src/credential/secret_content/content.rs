@@ -9,6 +9,10 @@ use serde::{Serialize, Serializer};
 /// One thing that a written Secret may hold. The order is the one in which they are written and digested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Member {
+    /// An account's e-mail address.
+    Email,
+    /// An account's password.
+    Password,
     /// OAuth 2.0 client identifier.
     ClientId,
     /// The application's key.
@@ -37,7 +41,9 @@ pub enum Member {
 
 impl Member {
     /// All members, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
+        Self::Email,
+        Self::Password,
         Self::ClientId,
         Self::ApiKey,
         Self::ApplicationId,
@@ -56,6 +62,8 @@ impl Member {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Email => "email",
+            Self::Password => "password",
             Self::ClientId => "client_id",
             Self::ApiKey => "api_key",
             Self::ApplicationId => "application_id",
@@ -74,7 +82,10 @@ impl Member {
     /// Whether whoever knows the value can act with it.
     #[must_use]
     pub fn is_secret(self) -> bool {
-        matches!(self, Self::ApiKey | Self::AccessToken | Self::PreviousAccessToken)
+        matches!(
+            self,
+            Self::Password | Self::ApiKey | Self::AccessToken | Self::PreviousAccessToken
+        )
     }
 }
 

@@ -259,6 +259,8 @@ pub fn entries(content: &Content, layout: &Layout) -> Result<BTreeMap<String, By
 #[must_use]
 pub fn renamed(keys: &SecretKeys) -> BTreeMap<Member, String> {
     [
+        (Member::Email, &keys.email),
+        (Member::Password, &keys.password),
         (Member::ClientId, &keys.client_id),
         (Member::ApiKey, &keys.api_key),
         (Member::ApplicationId, &keys.application_id),

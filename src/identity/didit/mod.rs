@@ -4,7 +4,10 @@
 
 mod account_tokens;
 mod login;
+pub mod one_time_code;
 mod organization;
+pub mod password;
+pub mod registration;
 #[cfg(test)]
 mod tests;
 mod wire;

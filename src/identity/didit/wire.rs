@@ -55,6 +55,26 @@ pub(super) fn second_factor(answer: &Value) -> Result<Tokens, Unreadable> {
     })
 }
 
+/// The answer to the right code (section 2.3): tokens, organization and application.
+pub(super) fn bootstrap(answer: &Value) -> Result<(Tokens, Organization, Application), Unreadable> {
+    let fields = Fields::of_answer(answer)?;
+    let part = |name: &str| {
+        fields
+            .get(name)
+            .ok_or_else(|| Unreadable(format!("the answer has no `{name}`")))
+    };
+    let organization = Fields::of_answer(part("organization")?)?;
+    let tokens = Tokens {
+        access_token: access_token(&fields)?,
+        expires_in: lifetime(&fields)?.unwrap_or(ASSUMED_LIFETIME),
+    };
+    let organization = Organization {
+        id: id(&organization)?,
+        name: organization.text("name")?.to_owned(),
+    };
+    Ok((tokens, organization, application(part("application")?)?))
+}
+
 fn access_token(fields: &Fields<'_>) -> Result<SecretString, Unreadable> {
     let token = fields.text("access_token")?;
     if HeaderValue::from_str(token).is_err() {

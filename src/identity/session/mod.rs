@@ -167,7 +167,8 @@ impl Session {
         flight.await
     }
 
-    /// A token whose login is not older than `age`: the one in use, or that of a login which this call begins or joins.
+    /// A token whose login is not older than `age`, or than a twentieth of the token's life where that is shorter: the
+    /// one in use, or that of a login which this call begins or joins.
     ///
     /// # Errors
     ///
@@ -175,7 +176,7 @@ impl Session {
     pub async fn recent_token(&self, age: Duration) -> Result<AccountToken, CallError> {
         {
             let mut state = self.core.state();
-            let is_old = |token: &AccountToken| token.obtained.elapsed() > age;
+            let is_old = |token: &AccountToken| token.obtained.elapsed() > age.min(token.expires_in() / 20);
             if state.token.as_ref().is_some_and(is_old) {
                 state.token = None;
             }

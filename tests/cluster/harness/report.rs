@@ -24,7 +24,7 @@ pub(crate) fn print(
     for arguments in [
         &[
             "get",
-            "clientapplications,accesstokens,identityproviders",
+            "clientapplications,accesstokens,identityaccounts,identityproviders",
             "-n",
             namespace,
             "-o",

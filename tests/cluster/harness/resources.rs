@@ -7,7 +7,9 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use keywright::api::conditions;
-use keywright::api::{AccessToken, ClientApplication, ClusterIdentityProvider, IdentityProvider};
+use keywright::api::{
+    AccessToken, ClientApplication, ClusterIdentityProvider, IdentityAccount, IdentityProvider,
+};
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind, NamespaceResourceScope};
 use kube::{Api, Resource, ResourceExt};
@@ -37,6 +39,16 @@ impl Conditioned for ClientApplication {
 }
 
 impl Conditioned for AccessToken {
+    fn api(world: &World) -> Api<Self> {
+        world.api()
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map_or(&[], |status| &status.conditions)
+    }
+}
+
+impl Conditioned for IdentityAccount {
     fn api(world: &World) -> Api<Self> {
         world.api()
     }

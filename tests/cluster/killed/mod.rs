@@ -13,6 +13,7 @@ mod life;
 mod names;
 mod points;
 mod proxy;
+mod sign_up;
 
 use std::collections::BTreeSet;
 
@@ -114,4 +115,21 @@ fn while_the_resource_is_deleted() {
         Life::Deletion,
         &["getApplication", "updateApplication", "finalizer removed"],
     );
+}
+
+#[test]
+fn on_the_way_from_an_address_to_an_account() {
+    let calls = crowd::alone(sign_up::undisturbed());
+    let names: BTreeSet<_> = calls.iter().map(|call| call.name.as_str()).collect();
+    let expected = [
+        "Secret applied",
+        "Register begun",
+        "register",
+        "VerifyEmail begun",
+        "verifyEmail",
+        "account recorded",
+    ];
+    assert_eq!(names, expected.into(), "{calls:#?}");
+    let points: Vec<_> = calls.iter().flat_map(Point::of).collect();
+    crowd::each(&points, async |point| sign_up::killed_at(point).await);
 }

@@ -62,6 +62,7 @@ pub(super) fn kubernetes_call(method: &Method, path: &str, query: &str, body: &[
             }
         }
         (&Method::PATCH, ["clientapplications", _, "status"]) => application_status(&body),
+        (&Method::PATCH, ["identityaccounts", _, "status"]) => account_status(&body),
         (&Method::PATCH, ["secrets", _]) => "Secret applied",
         (&Method::DELETE, ["secrets", _]) => "Secret deleted",
         _ => return Some(format!("{method} {path}")),
@@ -77,5 +78,15 @@ fn application_status(body: &Value) -> &'static str {
         "application id recorded"
     } else {
         "outcome recorded"
+    }
+}
+
+fn account_status(body: &Value) -> &'static str {
+    let pending = body.pointer("/status/registration/pendingCall/call");
+    match pending.and_then(Value::as_str) {
+        Some("Register") => "Register begun",
+        Some("ResendOtp") => "ResendOtp begun",
+        Some("VerifyEmail") => "VerifyEmail begun",
+        _ => "account recorded",
     }
 }

@@ -70,7 +70,7 @@ impl Credentials {
         let mut table = "KEY              BYTES  VALUE".to_owned();
         for (key, value) in &self.values {
             let shown = match key.as_str() {
-                "api_url" | "expires_at" | "token_type" | "scope" => value.clone(),
+                "api_url" | "email" | "expires_at" | "token_type" | "scope" => value.clone(),
                 "client_id" | "application_id" | "organization_id" => {
                     format!("{}...", value.chars().take(7).collect::<String>())
                 }
@@ -100,6 +100,8 @@ mod tests {
             pair("api_key", "sk_live_0123456789"),
             pair("api_url", "http://127.0.0.1:1/v3"),
             pair("client_id", "0123456789"),
+            pair("email", "a@b.io"),
+            pair("password", "hidden"),
             pair("access_token", "header.claims.signature"),
             pair("authorization", "Authorization: Bearer header.claims.signature"),
             pair("expires_at", "2026-11-25T03:20:11Z"),
@@ -117,6 +119,8 @@ mod tests {
              api_key             18  *******\n\
              api_url             21  http://127.0.0.1:1/v3\n\
              client_id           10  0123456...\n\
+             email                6  a@b.io\n\
+             password             6  *******\n\
              access_token        23  *******\n\
              authorization       45  *******\n\
              expires_at          20  2026-11-25T03:20:11Z\n\

@@ -25,6 +25,9 @@ pub(crate) enum Failure {
     /// The control plane could not be had.
     #[error(transparent)]
     ControlPlane(#[from] keywright_control_plane::Error),
+    /// The mail server could not be had.
+    #[error(transparent)]
+    Mailbox(#[from] keywright_mailbox_server::Error),
     /// The sandbox could not be called.
     #[error("calling the sandbox failed: {0}")]
     Sandbox(#[from] reqwest::Error),

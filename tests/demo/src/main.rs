@@ -5,6 +5,8 @@ mod credentials;
 mod failure;
 mod keep;
 mod kubectl;
+mod mailbox;
+mod onboarding;
 mod program;
 mod sandbox;
 mod screen;
@@ -39,6 +41,9 @@ struct Cli {
     /// Use the cluster that KUBECONFIG names instead of starting a control plane
     #[arg(long, env = "CLUSTER", value_parser = FalseyValueParser::new())]
     cluster: bool,
+    /// Show how an account is signed up, from an e-mail address to a working key
+    #[arg(long, env = "ONBOARDING", value_parser = FalseyValueParser::new())]
+    onboarding: bool,
 }
 
 #[tokio::main]
@@ -72,7 +77,7 @@ async fn run(cli: &Cli, screen: &mut Screen, mut signals: Signals) -> ExitCode {
         }
     };
     let end = tokio::select! {
-        ended = steps::perform(&mut stage, screen, cli.keep) => match ended {
+        ended = perform(cli, &mut stage, screen) => match ended {
             Ok(()) => End::Finished,
             Err(error) => End::Failed(error),
         },
@@ -110,6 +115,15 @@ async fn run(cli: &Cli, screen: &mut Screen, mut signals: Signals) -> ExitCode {
                 code
             }
         }
+    }
+}
+
+/// Plays what was asked for.
+async fn perform(cli: &Cli, stage: &mut Stage, screen: &mut Screen) -> Result<(), Failure> {
+    if cli.onboarding {
+        onboarding::perform(stage, screen, cli.keep).await
+    } else {
+        steps::perform(stage, screen, cli.keep).await
     }
 }
 

@@ -23,16 +23,16 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long its access tokens live, so that one is refreshed while somebody looks on.
 pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_secs(60);
 
-/// The account that `examples/` name.
 #[derive(Debug, Deserialize)]
 struct AccountSecret {
     #[serde(rename = "stringData")]
     data: Account,
 }
 
+/// An account that the sandbox has from the start.
 #[derive(Debug, Deserialize)]
-struct Account {
-    email: String,
+pub(crate) struct Account {
+    pub(crate) email: String,
     password: String,
 }
 
@@ -42,19 +42,24 @@ pub(crate) struct Sandbox {
     pub(crate) program: Program,
     /// Its base address.
     pub(crate) url: String,
-    /// The e-mail address of its account.
-    pub(crate) account: String,
     client: reqwest::Client,
 }
 
 impl Sandbox {
-    /// Starts it with the account of `examples/`, at the port that stands there or at a free one.
-    pub(crate) async fn start(directory: &Path, casualties: Casualties) -> Result<Self, Failure> {
-        let account = account(Path::new("examples/2-account.yaml"))?;
-        let accounts = directory.join("accounts.json");
-        let list =
-            json!([{"email": account.email, "password": account.password, "organizations": ["Web shop"]}]);
-        std::fs::write(&accounts, list.to_string()).map_err(Failure::file("write", &accounts))?;
+    /// Starts it with these accounts, at the port that stands in `examples/` or at a free one.
+    pub(crate) async fn start(
+        directory: &Path,
+        accounts: &[Account],
+        casualties: Casualties,
+    ) -> Result<Self, Failure> {
+        let file = directory.join("accounts.json");
+        let list: Vec<_> = accounts
+            .iter()
+            .map(|account| {
+                json!({"email": account.email, "password": account.password, "organizations": ["Web shop"]})
+            })
+            .collect();
+        std::fs::write(&file, json!(list).to_string()).map_err(Failure::file("write", &file))?;
         let log = directory.join("sandbox.log");
         let errors = File::create(&log).map_err(Failure::file("make", &log))?;
         let mut command = Command::new(sibling("keywright-sandbox")?);
@@ -62,7 +67,7 @@ impl Sandbox {
             .arg("--listen")
             .arg(address().to_string())
             .arg("--accounts-file")
-            .arg(&accounts)
+            .arg(&file)
             .arg("--client-token-lifetime")
             .arg(format!("{}s", TOKEN_LIFETIME.as_secs()))
             .stdout(Stdio::piped())
@@ -80,12 +85,7 @@ impl Sandbox {
             .no_proxy()
             .timeout(CALL_TIMEOUT)
             .build()?;
-        Ok(Self {
-            program,
-            url,
-            account: account.email,
-            client,
-        })
+        Ok(Self { program, url, client })
     }
 
     /// Asks for the balance with an API key, and returns status and body.
@@ -134,6 +134,17 @@ impl Sandbox {
             .ok_or_else(|| Failure::Said(format!("the sandbox has no application {id}")))
     }
 
+    /// How often each operation was called.
+    pub(crate) async fn counters(&self) -> Result<Value, Failure> {
+        let answer = self.client.get(self.counters_url()).send().await?;
+        Ok(answer.error_for_status()?.json().await?)
+    }
+
+    /// Where the sandbox tells that.
+    pub(crate) fn counters_url(&self) -> String {
+        format!("{}/_sandbox/counters", self.url)
+    }
+
     /// Where the sandbox lists all applications.
     pub(crate) fn controls(&self) -> String {
         format!("{}/_sandbox/applications", self.url)
@@ -145,7 +156,9 @@ pub(crate) fn balance_url(api_url: &str) -> String {
     format!("{api_url}/billing/balance/")
 }
 
-fn account(path: &Path) -> Result<Account, Failure> {
+/// The account that `examples/` name.
+pub(crate) fn example_account() -> Result<Account, Failure> {
+    let path = Path::new("examples/2-account.yaml");
     let text = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
     serde_saphyr::from_str::<AccountSecret>(&text)
         .map(|secret| secret.data)

@@ -70,7 +70,7 @@ fn last_column(table: &str) -> Option<usize> {
     let heading = table.lines().next().unwrap_or_default().trim_end();
     let is_heading = heading
         .chars()
-        .all(|c| c.is_ascii_uppercase() || " _".contains(c));
+        .all(|c| c.is_ascii_uppercase() || " _-".contains(c));
     heading.rfind("  ").filter(|_| is_heading).map(|gap| gap + 2)
 }
 
@@ -139,6 +139,11 @@ mod tests {
             broken("A     one two three", 14, 6),
             ["A     one two", "      three"]
         );
+    }
+
+    #[test]
+    fn a_heading_may_have_hyphens() {
+        assert_eq!(last_column("NAME  E-MAIL  AGE"), Some(14));
     }
 
     #[test]

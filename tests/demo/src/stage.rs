@@ -12,6 +12,7 @@ use tokio::process::Command;
 use crate::cluster::{self, NAMESPACE, SYSTEM_NAMESPACE};
 use crate::failure::Failure;
 use crate::kubectl::Kubectl;
+use crate::mailbox::Mailbox;
 use crate::program::{Casualties, Program, sibling, tail};
 use crate::sandbox::Sandbox;
 use crate::screen::Screen;
@@ -32,6 +33,8 @@ pub(crate) struct Stage {
     pub(crate) plane: Option<ControlPlane>,
     pub(crate) kubectl: Option<Kubectl>,
     pub(crate) sandbox: Option<Sandbox>,
+    /// Where the sandbox's mails arrive, where one is needed.
+    pub(crate) mailbox: Option<Mailbox>,
     pub(crate) operator: Option<Program>,
     /// Whether the resources of `examples/` may be in the cluster.
     pub(crate) applied: bool,
@@ -70,6 +73,7 @@ impl Stage {
             plane: None,
             kubectl: None,
             sandbox: None,
+            mailbox: None,
             operator: None,
             applied: false,
             staying: false,
@@ -97,6 +101,12 @@ impl Stage {
         self.sandbox
             .as_ref()
             .ok_or_else(|| Failure::Said("there is no sandbox yet".to_owned()))
+    }
+
+    pub(crate) fn mailbox(&self) -> Result<&Mailbox, Failure> {
+        self.mailbox
+            .as_ref()
+            .ok_or_else(|| Failure::Said("there is no mailbox yet".to_owned()))
     }
 
     /// The operator's flags, as a user would write them. In somebody's cluster it keeps to the demo's own
@@ -140,7 +150,7 @@ impl Stage {
         screen.complain(&failure.to_string());
         if let (true, Some(kubectl)) = (self.applied, &self.kubectl) {
             let resources = kubectl
-                .run(&format!("get idp,capp,atok -n {NAMESPACE} -o wide"))
+                .run(&format!("get idacct,idp,capp,atok -n {NAMESPACE} -o wide"))
                 .await;
             if let Ok(resources) = resources {
                 screen.complain(&format!("what the resources say:\n{resources}"));
@@ -165,6 +175,9 @@ impl Stage {
         }
         if let Some(operator) = self.operator.take() {
             operator.stop(OPERATOR_GRACE).await;
+        }
+        if let Some(mailbox) = self.mailbox.take() {
+            mailbox.stop().await;
         }
         if let Some(sandbox) = self.sandbox.take() {
             sandbox.program.stop(SANDBOX_GRACE).await;

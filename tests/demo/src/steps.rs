@@ -1,6 +1,6 @@
 //! What is shown, in order.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,6 +9,7 @@ use crate::cluster::{self, NAMESPACE, SYSTEM_NAMESPACE};
 use crate::credentials::{Credentials, SECRET};
 use crate::failure::Failure;
 use crate::keep;
+use crate::kubectl::Kubectl;
 use crate::sandbox::{self, Sandbox, balance_url};
 use crate::screen::Screen;
 use crate::stage::Stage;
@@ -44,7 +45,7 @@ pub(crate) async fn perform(stage: &mut Stage, screen: &mut Screen, keep: bool) 
     }
 }
 
-async fn find_cluster(stage: &mut Stage, screen: &mut Screen) -> Result<(), Failure> {
+pub(crate) async fn find_cluster(stage: &mut Stage, screen: &mut Screen) -> Result<(), Failure> {
     if let Some(kubeconfig) = stage.existing.clone() {
         screen.step(1, STEPS, "The cluster that KUBECONFIG names")?;
         stage.kubectl = Some(cluster::existing(screen, kubeconfig).await?);
@@ -61,7 +62,7 @@ async fn find_cluster(stage: &mut Stage, screen: &mut Screen) -> Result<(), Fail
     }
 }
 
-async fn install_definitions(stage: &Stage, screen: &mut Screen) -> Result<(), Failure> {
+pub(crate) async fn install_definitions(stage: &Stage, screen: &mut Screen) -> Result<(), Failure> {
     screen.step(2, STEPS, "The custom resource definitions")?;
     let kubectl = stage.kubectl()?;
     kubectl.show(screen, "apply --server-side -f crds/").await?;
@@ -73,11 +74,13 @@ async fn install_definitions(stage: &Stage, screen: &mut Screen) -> Result<(), F
 
 async fn start_sandbox(stage: &mut Stage, screen: &mut Screen) -> Result<(), Failure> {
     screen.step(3, STEPS, "A sandbox of Didit")?;
-    let sandbox = Sandbox::start(stage.directory(), stage.casualties.clone()).await?;
+    let account = sandbox::example_account()?;
+    let accounts = std::slice::from_ref(&account);
+    let sandbox = Sandbox::start(stage.directory(), accounts, stage.casualties.clone()).await?;
     screen.note(&format!(
         "It listens on {} and knows the account {}. Its access tokens live for {} s.",
         sandbox.url,
-        sandbox.account,
+        account.email,
         sandbox::TOKEN_LIFETIME.as_secs()
     ))?;
     stage.sandbox = Some(sandbox);
@@ -96,9 +99,9 @@ async fn apply_examples(stage: &mut Stage, screen: &mut Screen) -> Result<String
             "Port {} is taken, so copies are applied that name {url}.",
             sandbox::PORT
         ))?;
-        copies(&stage.directory().join("examples"), &usual, &url)?
-            .display()
-            .to_string()
+        let folder = stage.directory().join("examples");
+        copies(Path::new("examples"), &folder, &[(&usual, &url)])?;
+        folder.display().to_string()
     };
     stage.applied = true;
     stage
@@ -108,9 +111,8 @@ async fn apply_examples(stage: &mut Stage, screen: &mut Screen) -> Result<String
     Ok(folder)
 }
 
-/// Copies of the examples with another address.
-fn copies(folder: &std::path::Path, usual: &str, url: &str) -> Result<PathBuf, Failure> {
-    let examples = std::path::Path::new("examples");
+/// Copies the resources of a folder, with one text in place of another wherever it stands.
+pub(crate) fn copies(examples: &Path, folder: &Path, replaced: &[(&str, &str)]) -> Result<(), Failure> {
     std::fs::create_dir(folder).map_err(Failure::file("make the directory", folder))?;
     for entry in std::fs::read_dir(examples).map_err(Failure::file("read", examples))? {
         let path = entry.map_err(Failure::file("read", examples))?.path();
@@ -119,15 +121,23 @@ fn copies(folder: &std::path::Path, usual: &str, url: &str) -> Result<PathBuf, F
             path.extension().is_some_and(|kind| kind == "yaml"),
         ) {
             let text = std::fs::read_to_string(&path).map_err(Failure::file("read", &path))?;
+            let text = replaced
+                .iter()
+                .fold(text, |text, (usual, present)| text.replace(usual, present));
             let copy = folder.join(name);
-            std::fs::write(&copy, text.replace(usual, url)).map_err(Failure::file("write", &copy))?;
+            std::fs::write(&copy, text).map_err(Failure::file("write", &copy))?;
         }
     }
-    Ok(folder.to_owned())
+    Ok(())
 }
 
 async fn run_operator(stage: &mut Stage, screen: &mut Screen) -> Result<(), Failure> {
     screen.step(5, STEPS, "The operator")?;
+    start_operator(stage, screen).await?;
+    stage.kubectl()?.show(screen, &wait_until_ready()).await
+}
+
+pub(crate) async fn start_operator(stage: &mut Stage, screen: &mut Screen) -> Result<(), Failure> {
     if stage.existing.is_none() {
         // The operator's Lease lives there; an installed operator finds its namespace made.
         stage
@@ -136,8 +146,7 @@ async fn run_operator(stage: &mut Stage, screen: &mut Screen) -> Result<(), Fail
             .await?;
     }
     screen.command(&format!("keywright run {}", stage.operator_flags()))?;
-    stage.start_operator()?;
-    stage.kubectl()?.show(screen, &wait_until_ready()).await
+    stage.start_operator()
 }
 
 /// The arguments of kubectl that wait for the examples.
@@ -153,6 +162,10 @@ async fn show_resources(stage: &Stage, screen: &mut Screen) -> Result<(), Failur
             .show(screen, &format!("get {kind} -n {NAMESPACE}"))
             .await?;
     }
+    show_events(kubectl, screen).await
+}
+
+pub(crate) async fn show_events(kubectl: &Kubectl, screen: &mut Screen) -> Result<(), Failure> {
     let columns = "custom-columns=KIND:.involvedObject.kind,REASON:.reason,MESSAGE:.message";
     kubectl
         .show(screen, &format!("get events -n {NAMESPACE} -o {columns}"))
@@ -162,6 +175,11 @@ async fn show_resources(stage: &Stage, screen: &mut Screen) -> Result<(), Failur
 /// Calls the identity API as a workload would, and returns the key.
 async fn use_the_key(stage: &Stage, screen: &mut Screen) -> Result<String, Failure> {
     screen.step(7, STEPS, "The Secret, and its key in use")?;
+    try_the_key(stage, screen).await
+}
+
+/// Shows the Secret and calls the identity API with its key and with another one.
+pub(crate) async fn try_the_key(stage: &Stage, screen: &mut Screen) -> Result<String, Failure> {
     screen.command(&format!(
         "kubectl get secret {SECRET} -n {NAMESPACE} -o json    (values masked here)"
     ))?;

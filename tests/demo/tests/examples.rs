@@ -108,7 +108,7 @@ fn the_api_server_accepts_every_example() {
 
     let (examples, readme) = (examples(), readme());
     assert!(
-        examples.len() >= 13 && readme.len() >= 4,
+        examples.len() >= 16 && readme.len() >= 4,
         "{examples:?} {readme:?}"
     );
     let directory = tempfile::tempdir().unwrap();

@@ -129,6 +129,40 @@ fn it_runs_through_in_a_cluster_and_removes_what_it_made() {
 }
 
 #[test]
+fn an_account_is_signed_up_without_a_hand() {
+    let _turn = exclusively();
+    let ended = Show::with(&[
+        ("ONBOARDING", "1"),
+        ("CLUSTER", "1"),
+        ("KUBECONFIG", plane().kubeconfig().to_str().unwrap()),
+    ])
+    .until_end();
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.output, ended.errors);
+    for expected in [
+        "identityaccount.keywright.dev/ops condition met",
+        "clientapplication.keywright.dev/payments condition met",
+        "HTTP 200",
+        "HTTP 401",
+        "INBOX: 0; in the folder that the mail with the code was moved to: 1",
+    ] {
+        assert!(
+            ended.output.contains(expected),
+            "{expected:?} is missing in:\n{}",
+            ended.output
+        );
+    }
+    for secret in ["sk_live_", "eyJ"] {
+        assert!(
+            !ended.output.contains(secret),
+            "{secret:?} is shown:\n{}",
+            ended.output
+        );
+    }
+    assert!(!namespace_exists());
+    ended.nothing_is_left();
+}
+
+#[test]
 fn a_namespace_that_exists_already_is_refused_and_left_alone() {
     let _turn = exclusively();
     let kubectl = |arguments: &[&str]| {

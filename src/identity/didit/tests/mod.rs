@@ -4,6 +4,7 @@ mod applications;
 mod budget;
 mod login;
 mod malformed;
+mod registration;
 mod trouble;
 
 use keywright_sandbox::{Config, Fault, NewAccount, Sandbox};

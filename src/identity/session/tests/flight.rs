@@ -18,6 +18,21 @@ async fn a_token_is_used_for_nine_tenths_of_its_life() {
     assert_eq!(bench.token().await, "token-2");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_login_of_late_serves_whoever_wants_a_new_token_but_for_a_small_part_of_its_life() {
+    const RECENT: Duration = Duration::from_secs(300);
+    for (life, late, too_late) in [(DAY, 290, 20), (Duration::from_secs(80), 3, 2)] {
+        let bench = Bench::new([Outcome::WorksFor(life)]);
+        bench.session.recent_token(RECENT).await.unwrap();
+        bench.pass(Duration::from_secs(late)).await;
+        bench.session.recent_token(RECENT).await.unwrap();
+        assert_eq!(bench.logins(), 1, "{life:?}");
+        bench.pass(Duration::from_secs(too_late)).await;
+        bench.session.recent_token(RECENT).await.unwrap();
+        assert_eq!(bench.logins(), 2, "{life:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_login_is_recorded_before_it_is_made_and_after() {
     let bench = Bench::new([]);

@@ -25,6 +25,8 @@ struct StatedLogin {
 
 enum Outcome {
     Works,
+    /// It yields a token that lives for so long.
+    WorksFor(Duration),
     Fails(LoginError),
     Panics,
 }
@@ -35,11 +37,13 @@ impl Login for StatedLogin {
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         self.may_finish.acquire().await.unwrap().forget();
         let outcome = self.outcomes.lock().unwrap().pop_front();
+        let tokens = |expires_in| Tokens {
+            access_token: format!("token-{number}").into(),
+            expires_in,
+        };
         match outcome.unwrap_or(Outcome::Works) {
-            Outcome::Works => Ok(Tokens {
-                access_token: format!("token-{number}").into(),
-                expires_in: DAY,
-            }),
+            Outcome::Works => Ok(tokens(DAY)),
+            Outcome::WorksFor(life) => Ok(tokens(life)),
             Outcome::Fails(error) => Err(error),
             Outcome::Panics => panic!("a defect in the login"),
         }

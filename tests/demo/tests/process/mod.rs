@@ -48,7 +48,7 @@ impl Show {
         }
         let temporary = tempfile::tempdir().unwrap();
         let mut command = Command::new(demo);
-        for variable in ["KEEP", "CLUSTER", "KUBECONFIG"] {
+        for variable in ["KEEP", "CLUSTER", "ONBOARDING", "KUBECONFIG"] {
             command.env_remove(variable);
         }
         let mut child = command

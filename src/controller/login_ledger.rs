@@ -1,14 +1,15 @@
-//! Keeps the history of an account's logins in the provider's status, so that a restart does not release the
-//! brake.
+//! Keeps the history of an account's logins in the status of a resource that logs in, so that a restart does not
+//! release the brake.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::Client;
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::kind::ProviderResource;
 use crate::api::conditions::whole_seconds;
 use crate::api::provider::{BrakeStatus, LoginStatus};
 use crate::identity::BrakeReason;
@@ -18,41 +19,39 @@ use crate::kube_ext::apply;
 /// Field manager of `status.login` alone, so that it is not removed when the rest of the status is written.
 const MANAGER: &str = "keywright-login";
 
-/// Writes to `status.login` of one provider.
+/// Writes to `status.login` of one resource.
 pub(super) struct StatusLedger<K> {
-    client: Client,
-    provider: Arc<K>,
+    api: Api<K>,
+    resource: Arc<K>,
     credentials_version: String,
 }
 
-impl<K: ProviderResource> StatusLedger<K> {
-    /// `credentials_version` is that of the provider's own Secret: several Secrets may hold the same account.
-    pub(super) fn new(client: Client, provider: Arc<K>, credentials_version: String) -> Self {
+impl<K> StatusLedger<K> {
+    /// `credentials_version` is that of the resource's own Secret: several Secrets may hold the same account.
+    pub(super) fn new(api: Api<K>, resource: Arc<K>, credentials_version: String) -> Self {
         Self {
-            client,
-            provider,
+            api,
+            resource,
             credentials_version,
         }
     }
 }
 
 #[async_trait]
-impl<K: ProviderResource> LoginLedger for StatusLedger<K> {
+impl<K> LoginLedger for StatusLedger<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
     async fn record(&self, record: &LoginRecord) -> Result<(), String> {
         let login = LoginStatus {
             credentials_version: self.credentials_version.clone(),
             ..status_of(record)
         };
         let status = json!({ "login": login });
-        apply::status(
-            &self.provider.api(&self.client),
-            self.provider.as_ref(),
-            MANAGER,
-            &status,
-        )
-        .await
-        .map(drop)
-        .map_err(|error| format!("writing status.login of {} failed: {error}", K::KIND))
+        apply::status(&self.api, self.resource.as_ref(), MANAGER, &status)
+            .await
+            .map(drop)
+            .map_err(|error| format!("writing status.login of {} failed: {error}", K::kind(&())))
     }
 }
 

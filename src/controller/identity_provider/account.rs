@@ -1,0 +1,208 @@
+//! Where a provider's account comes from: a Secret that is named, or an `IdentityAccount` with its Secret.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use kube::{Api, Client};
+use secrecy::ExposeSecret;
+
+use super::kind::Server;
+use crate::api::IdentityAccount;
+use crate::api::conditions::{self, Finding, READY, Truth};
+use crate::api::identity_account::AccountState;
+use crate::api::provider::{AUTHENTICATED, AccountSecretReference, DIDIT_AUTH_URL, DiditProvider};
+use crate::controller::ReconcileError;
+use crate::controller::accounts::normal;
+use crate::controller::index::Place;
+use crate::credential::secret_content::{Layout, Member, Vocabulary, read_back};
+
+/// The Secret with an account's credentials.
+pub(super) struct AccountSecret {
+    /// Its name and the names of its keys.
+    pub(super) reference: AccountSecretReference,
+    /// The `IdentityAccount` that it is written for, and how it is laid out.
+    of_account: Option<OfAccount>,
+}
+
+struct OfAccount {
+    name: String,
+    layout: Layout,
+}
+
+/// The `IdentityAccount` that a provider names.
+pub(super) fn named(server: &Server<'_>, namespace: &str) -> Option<Place> {
+    match server {
+        Server::Didit(spec) => spec
+            .account_ref
+            .as_ref()
+            .map(|account| (namespace.to_owned(), account.name.clone())),
+        Server::OAuth2(_) | Server::Neither => None,
+    }
+}
+
+/// The account's Secret, or what is missing. `None` for a provider without account.
+pub(super) async fn resolve(
+    client: &Client,
+    server: &Server<'_>,
+    namespace: &str,
+) -> Result<Result<Option<AccountSecret>, Finding>, ReconcileError> {
+    let Server::Didit(spec) = server else {
+        return Ok(Ok(None));
+    };
+    if let Some(reference) = &spec.account_secret_ref {
+        return Ok(Ok(Some(AccountSecret {
+            reference: reference.clone(),
+            of_account: None,
+        })));
+    }
+    let Some(reference) = &spec.account_ref else {
+        let message = "spec.didit needs exactly one of accountSecretRef and accountRef".to_owned();
+        return Ok(Err(not_there("InvalidProvider", message)));
+    };
+    let api: Api<IdentityAccount> = Api::namespaced(client.clone(), namespace);
+    let account = api
+        .get_opt(&reference.name)
+        .await
+        .map_err(ReconcileError::kube("reading the IdentityAccount"))?;
+    Ok(secret_of(account.as_ref(), &reference.name, spec, namespace).map(Some))
+}
+
+fn secret_of(
+    account: Option<&IdentityAccount>,
+    name: &str,
+    spec: &DiditProvider,
+    namespace: &str,
+) -> Result<AccountSecret, Finding> {
+    let named = format!("IdentityAccount {namespace}/{name}, which spec.didit.accountRef names,");
+    let Some(account) = account else {
+        let message = format!("{named} does not exist. Create it, or name another one");
+        return Err(not_there("AccountNotFound", message));
+    };
+    let status = account.status.clone().unwrap_or_default();
+    if status.state != Some(AccountState::Verified) {
+        let ready = conditions::find(&status.conditions, READY);
+        let why = ready.map_or("it has not been looked at yet", |ready| ready.message.as_str());
+        let message = format!("{named} is not verified yet: {why}");
+        return Err(not_there("AccountNotVerified", message));
+    }
+    // Its password is for no other server.
+    let of = |url: &Option<String>| normal(url.as_deref().unwrap_or(DIDIT_AUTH_URL));
+    let (there, here) = (of(&account.spec.didit.auth_url), of(&spec.auth_url));
+    if there != here {
+        let message = format!(
+            "{named} has its account at {there}, and spec.didit.authUrl is {here}. Make them the same"
+        );
+        return Err(not_there("AccountElsewhere", message));
+    }
+    let template = &account.spec.secret;
+    Ok(AccountSecret {
+        reference: AccountSecretReference {
+            name: template.name.clone(),
+            keys: None,
+        },
+        of_account: Some(OfAccount {
+            name: name.to_owned(),
+            layout: Layout::of(template, Vocabulary::Didit),
+        }),
+    })
+}
+
+impl AccountSecret {
+    /// The `IdentityAccount` that it is written for.
+    pub(super) fn account(&self) -> Option<&str> {
+        self.of_account.as_ref().map(|account| account.name.as_str())
+    }
+
+    /// The entries of the Secret under the names that [`Self::reference`] has.
+    pub(super) fn entries(&self, entries: BTreeMap<String, ByteString>) -> BTreeMap<String, ByteString> {
+        let Some(OfAccount { layout, .. }) = &self.of_account else {
+            return entries;
+        };
+        [Member::Email, Member::Password]
+            .into_iter()
+            .filter_map(|member| {
+                let value = read_back(&entries, layout, member)?;
+                let bytes = ByteString(value.expose_secret().as_bytes().to_vec());
+                Some((member.name().to_owned(), bytes))
+            })
+            .collect()
+    }
+}
+
+fn not_there(reason: &str, message: String) -> Finding {
+    Finding::new(AUTHENTICATED, Truth::False, reason, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn account(status: &Value, secret: &Value) -> IdentityAccount {
+        serde_json::from_value(json!({
+            "apiVersion": "keywright.dev/v1alpha1", "kind": "IdentityAccount",
+            "metadata": {"name": "ops", "namespace": "shop"},
+            "spec": {
+                "didit": {"authUrl": "https://a.example/v2/"}, "email": "ops@corp.example.net",
+                "code": {"secretRef": {"name": "code"}}, "secret": secret,
+            },
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn spec(auth_url: &str) -> DiditProvider {
+        serde_json::from_value(json!({"authUrl": auth_url, "accountRef": {"name": "ops"}})).unwrap()
+    }
+
+    #[test]
+    fn an_account_is_used_once_it_is_verified_and_for_its_own_server_only() {
+        let verified = account(&json!({"state": "Verified"}), &json!({"name": "ops-account"}));
+        let ready = json!({"type": "Ready", "status": "False", "reason": "WaitingForCode", "message": "bring the code",
+            "lastTransitionTime": "2026-11-25T00:00:00Z"});
+        let waiting = account(
+            &json!({"state": "CodeSent", "conditions": [ready]}),
+            &json!({"name": "ops-account"}),
+        );
+        let found = |account, auth_url| {
+            secret_of(account, "ops", &spec(auth_url), "shop").map(|secret| secret.reference.name)
+        };
+        assert_eq!(
+            found(Some(&verified), "https://a.example/v2").unwrap(),
+            "ops-account"
+        );
+        for (account, auth_url, reason, words) in [
+            (None, "https://a.example/v2", "AccountNotFound", "does not exist"),
+            (
+                Some(&waiting),
+                "https://a.example/v2",
+                "AccountNotVerified",
+                "bring the code",
+            ),
+            (
+                Some(&verified),
+                "https://b.example/v2",
+                "AccountElsewhere",
+                "https://b.example/v2",
+            ),
+        ] {
+            let finding = found(account, auth_url).unwrap_err();
+            assert_eq!(finding.reason, reason);
+            assert!(finding.message.contains(words), "{}", finding.message);
+        }
+    }
+
+    #[test]
+    fn the_account_is_found_in_whatever_form_its_secret_is_written() {
+        let template = json!({"name": "ops-account", "formats": ["Json"]});
+        let account = account(&json!({"state": "Verified"}), &template);
+        let secret = secret_of(Some(&account), "ops", &spec("https://a.example/v2"), "shop")
+            .unwrap_or_else(|finding| panic!("{finding:?}"));
+        let document = json!({"email": "ops@corp.example.net", "password": "pass"}).to_string();
+        let entries = [("credentials.json".to_owned(), ByteString(document.into_bytes()))];
+        let entries = secret.entries(entries.into());
+        assert_eq!(entries.get("password").unwrap().0, b"pass");
+        assert_eq!(entries.get("email").unwrap().0, b"ops@corp.example.net");
+    }
+}
