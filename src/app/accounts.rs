@@ -2,18 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use kube::runtime::events::EventType;
 use tokio_util::sync::CancellationToken;
 
 use super::controllers::{Observer, Running, Work};
 use super::shared::Shared;
 use crate::api::IdentityAccount;
-use crate::api::identity_account::AccountState;
-use crate::controller::accounts::Gone;
-use crate::controller::identity_account::IdentityAccounts;
+use crate::controller::identity_account::{IdentityAccounts, ending};
 use crate::controller::index::ConsumerKind;
 use crate::controller::written::WrittenVersions;
-use crate::kube_ext::events::Events;
 use crate::kube_ext::watch::Change;
 
 impl Work {
@@ -64,7 +60,7 @@ impl Work {
                     gone.reconciler().forget(namespace, name);
                     if let Some(account) = indexed.accounts.gone(namespace, name) {
                         let events = events.clone();
-                        tasks.spawn(async move { tell_of_end(&events, &account).await });
+                        tasks.spawn(async move { ending::tell(&events, &account).await });
                     }
                     indexed.wake_users_of(&(namespace.to_owned(), name.to_owned()));
                 }
@@ -76,26 +72,4 @@ impl Work {
         });
         self.control(changes, shared.wake_accounts.receiver(namespace), wrapper, stop)
     }
-}
-
-/// Says what stays behind: nobody but its owner can delete an account.
-async fn tell_of_end(events: &Events, account: &Gone) {
-    if account.state == AccountState::NotRegistered {
-        return;
-    }
-    let message = format!(
-        "the account {} stays at Didit, which offers no call that deletes one. Its Secret goes with this resource, and with \
-         it a password that was made for the account; a new one can be set by the address",
-        account.email
-    );
-    tracing::warn!("{message}");
-    events
-        .publish(
-            &account.reference,
-            EventType::Warning,
-            "AccountLeftBehind",
-            "Delete",
-            &message,
-        )
-        .await;
 }

@@ -707,7 +707,7 @@ mod tests {
             .iter()
             .filter(|line| line.starts_with("# HELP keywright_"))
             .count();
-        assert_eq!((families, described), (23, 23));
+        assert_eq!((families, described), (24, 24));
         assert_eq!(lines.last().unwrap(), "# EOF");
     }
 

@@ -258,17 +258,17 @@ fn without_secret((outcome, trouble): (Outcome, Option<String>)) -> Ended {
 
 fn outcome_name(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::CodeMailed => "CodeMailed",
-        Outcome::AddressTaken => "AddressTaken",
-        Outcome::InvalidEmail { .. } => "InvalidEmail",
-        Outcome::WeakPassword { .. } => "WeakPassword",
-        Outcome::MailNotSent => "MailNotSent",
-        Outcome::Verified => "Verified",
-        Outcome::CodeRefused => "CodeRefused",
-        Outcome::Throttled { .. } => "Throttled",
-        Outcome::Rejected => "Rejected",
-        Outcome::NotMade => "NotMade",
-        Outcome::Lost => "Lost",
-        Outcome::Abandoned => "Abandoned",
+        Outcome::CodeMailed => "code_mailed",
+        Outcome::AddressTaken => "address_taken",
+        Outcome::InvalidEmail { .. } => "invalid_email",
+        Outcome::WeakPassword { .. } => "weak_password",
+        Outcome::MailNotSent => "mail_not_sent",
+        Outcome::Verified => "verified",
+        Outcome::CodeRefused => "code_refused",
+        Outcome::Throttled { .. } => "throttled",
+        Outcome::Rejected => "rejected",
+        Outcome::NotMade => "not_made",
+        Outcome::Lost => "lost",
+        Outcome::Abandoned => "abandoned",
     }
 }

@@ -2,6 +2,7 @@
 
 mod act;
 mod connect;
+pub mod ending;
 mod findings;
 mod inputs;
 mod mailbox;

@@ -195,19 +195,19 @@ impl Step {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::StorePassword => "StorePassword",
-            Self::RecordStatus => "RecordStatus",
-            Self::RecordIntent(_) => "RecordIntent",
-            Self::Call(_) => "Call",
-            Self::Abandon => "Abandon",
-            Self::LogIn => "LogIn",
-            Self::TakeInSaved => "TakeInSaved",
-            Self::LookForCode => "LookForCode",
-            Self::SettleMail => "SettleMail",
-            Self::ObtainToken(_) => "ObtainToken",
-            Self::RewriteSecret => "RewriteSecret",
-            Self::RetireSecret(_) => "RetireSecret",
-            Self::RetireStray(_) => "RetireStray",
+            Self::StorePassword => "store_password",
+            Self::RecordStatus => "record_status",
+            Self::RecordIntent(_) => "record_intent",
+            Self::Call(_) => "call",
+            Self::Abandon => "abandon",
+            Self::LogIn => "log_in",
+            Self::TakeInSaved => "take_in_saved",
+            Self::LookForCode => "look_for_code",
+            Self::SettleMail => "settle_mail",
+            Self::ObtainToken(_) => "obtain_token",
+            Self::RewriteSecret => "rewrite_secret",
+            Self::RetireSecret(_) => "retire_secret",
+            Self::RetireStray(_) => "retire_stray",
         }
     }
 }

@@ -248,11 +248,11 @@ fn the_password_is_stored_first_and_each_call_is_recorded_before_it_is_made() {
     assert_eq!(
         steps,
         [
-            "StorePassword",
-            "RecordIntent",
-            "Call",
-            "RecordStatus",
-            "LookForCode"
+            "store_password",
+            "record_intent",
+            "call",
+            "record_status",
+            "look_for_code"
         ]
     );
     assert_eq!(condition(&plan, READY).1, "WaitingForCode");
@@ -261,7 +261,7 @@ fn the_password_is_stored_first_and_each_call_is_recorded_before_it_is_made() {
     observed.learned = Learned::default();
     observed.code = CodeView::There("mark".into());
     let (steps, plan) = pass(&mut observed, &Outcome::Verified);
-    assert_eq!(steps, ["RecordIntent", "Call", "RecordStatus"]);
+    assert_eq!(steps, ["record_intent", "call", "record_status"]);
     assert_eq!(condition(&plan, READY).0, "True");
     assert_eq!(plan.status.application_id.as_deref(), Some("application"));
     assert_eq!(plan.status.client_id.as_deref(), Some("client"));
@@ -276,11 +276,11 @@ fn a_mailbox_brings_the_code_in_one_pass_and_its_mail_is_settled_at_the_end() {
     assert_eq!(
         steps,
         [
-            "LookForCode",
-            "RecordIntent",
-            "Call",
-            "RecordStatus",
-            "SettleMail"
+            "look_for_code",
+            "record_intent",
+            "call",
+            "record_status",
+            "settle_mail"
         ]
     );
 }
@@ -292,9 +292,9 @@ fn a_code_is_looked_for_before_another_mail_is_asked_for_and_after_each_call() {
     // Another mail is due, and no operator ran meanwhile.
     let sending = observed.recorded.sending.as_mut().unwrap();
     (sending.at, sending.resend_after) = (at(-240), at(-180));
-    assert_eq!(step(&observed), Some("LookForCode"));
+    assert_eq!(step(&observed), Some("look_for_code"));
     observed.code = CodeView::Later { until: at(5) };
-    assert_eq!(step(&observed), Some("RecordIntent"));
+    assert_eq!(step(&observed), Some("record_intent"));
 
     for (call, outcome) in [
         (RegistrationCall::VerifyEmail, Outcome::CodeRefused),
@@ -309,8 +309,24 @@ fn a_code_is_looked_for_before_another_mail_is_asked_for_and_after_each_call() {
             at: at(0),
         });
         observed.is_unrecorded = false;
-        assert_eq!(step(&observed), Some("LookForCode"), "{call:?}");
+        assert_eq!(step(&observed), Some("look_for_code"), "{call:?}");
     }
+}
+
+#[test]
+fn what_was_true_before_a_code_was_asked_for_is_not_said_after() {
+    let mut observed = with_password(observed(&json!({})), Recorded::default());
+    observed.status = next(&observed).status;
+    assert_eq!(
+        find(&observed.status.conditions, CODE_RECEIVED).unwrap().message,
+        "no code was asked for yet"
+    );
+    observed.recorded = code_sent(0);
+    observed.is_unrecorded = true;
+    let plan = next(&observed);
+    assert_eq!(plan.step.as_ref().map(Step::name), Some("record_status"));
+    assert_eq!(condition(&plan, CODE_RECEIVED).2, "a code is waited for");
+    assert_eq!(condition(&plan, READY).2, "a code is waited for");
 }
 
 #[test]
@@ -425,8 +441,11 @@ fn what_was_saved_before_a_crash_is_taken_without_a_call() {
         let mut observed = with_password(observed(&json!({})), recorded);
         observed.secret = ours("digest", SecretContent::Current);
         let (steps, plan) = pass(&mut observed, &Outcome::Lost);
-        assert_eq!(steps[..2], ["TakeInSaved", "RecordStatus"]);
-        assert!(!steps.contains(&"Call") && !steps.contains(&"LogIn"), "{steps:?}");
+        assert_eq!(steps[..2], ["take_in_saved", "record_status"]);
+        assert!(
+            !steps.contains(&"call") && !steps.contains(&"log_in"),
+            "{steps:?}"
+        );
         assert_eq!(condition(&plan, VERIFIED).0, "True");
         assert_eq!(plan.status.application_id.as_deref(), Some("application"));
     }
@@ -438,12 +457,12 @@ fn a_call_that_an_earlier_process_began_is_never_made_again_before_its_outcome_i
     let mut observed = with_password(observed(&json!({})), recorded);
     observed.code = CodeView::There("mark".into());
     let (steps, plan) = pass(&mut observed, &Outcome::Verified);
-    assert_eq!(steps, ["Abandon", "RecordStatus"], "it waits before it logs in");
+    assert_eq!(steps, ["abandon", "record_status"], "it waits before it logs in");
     assert_eq!(condition(&plan, VERIFIED).1, "AnswerLost");
     observed.recorded.retry_at = None;
     observed.learned = Learned::default();
     let (steps, plan) = pass(&mut observed, &Outcome::Lost);
-    assert_eq!(steps, ["LogIn", "RecordStatus"]);
+    assert_eq!(steps, ["log_in", "record_status"]);
     assert_eq!(condition(&plan, READY).0, "True");
 }
 
@@ -457,7 +476,7 @@ fn a_secret_that_was_lost_or_edited_is_brought_back_by_a_login_while_the_passwor
             version: "password/1".into(),
         };
         let (steps, plan) = pass(&mut observed, &Outcome::Lost);
-        assert_eq!(steps, ["LogIn", "RecordStatus"]);
+        assert_eq!(steps, ["log_in", "record_status"]);
         assert_eq!(condition(&plan, READY).0, "True");
     }
     let mut observed = settled(&json!({}));
@@ -485,7 +504,7 @@ fn a_settled_account_costs_nothing_and_its_token_is_got_when_it_is_due() {
     assert!(plan.step.is_none());
     assert!(plan.wake.unwrap().as_secs() > 10_000);
     assert_eq!(condition(&plan, READY).0, "True");
-    for (seconds, expected) in [(80_000, None), (60, Some("ObtainToken"))] {
+    for (seconds, expected) in [(80_000, None), (60, Some("obtain_token"))] {
         observed.secret = SecretView::Ours {
             published: published("digest"),
             content: SecretContent::Current,
@@ -494,23 +513,27 @@ fn a_settled_account_costs_nothing_and_its_token_is_got_when_it_is_due() {
         assert_eq!(step(&observed), expected);
     }
     observed.spec.keep_token = None;
-    assert_eq!(step(&observed), Some("RewriteSecret"), "nobody wants it any more");
+    assert_eq!(
+        step(&observed),
+        Some("rewrite_secret"),
+        "nobody wants it any more"
+    );
 }
 
 #[test]
 fn an_outdated_form_or_another_address_is_written_from_what_is_there() {
     let mut outdated = settled(&json!({}));
     outdated.secret = ours("digest", SecretContent::Outdated);
-    assert_eq!(step(&outdated), Some("RewriteSecret"));
+    assert_eq!(step(&outdated), Some("rewrite_secret"));
     let elsewhere = settled(&json!({"didit": {"apiUrl": "https://other.example/v3"}}));
-    assert_eq!(step(&elsewhere), Some("RewriteSecret"));
+    assert_eq!(step(&elsewhere), Some("rewrite_secret"));
     let mut rotated = settled(&json!({"passwordSecretRef": {"name": "password", "key": "password"}}));
     rotated.is_password_outdated = true;
-    assert_eq!(step(&rotated), Some("RewriteSecret"));
+    assert_eq!(step(&rotated), Some("rewrite_secret"));
     let mut renamed = settled(&json!({"secret": {"name": "ops-new"}}));
     renamed.secret = SecretView::Absent;
     renamed.earlier_secret = Some(ours("digest", SecretContent::Outdated));
-    assert_eq!(step(&renamed), Some("RewriteSecret"));
+    assert_eq!(step(&renamed), Some("rewrite_secret"));
     renamed.secret = SecretView::Ours {
         published: PublishedSecret {
             name: "ops-new".into(),
@@ -519,10 +542,10 @@ fn an_outdated_form_or_another_address_is_written_from_what_is_there() {
         content: SecretContent::Current,
         token: None,
     };
-    assert_eq!(step(&renamed), Some("RetireSecret"));
+    assert_eq!(step(&renamed), Some("retire_secret"));
     renamed.learned.is_retired = true;
     renamed.strays = vec!["stray".into()];
-    assert_eq!(step(&renamed), Some("RetireStray"));
+    assert_eq!(step(&renamed), Some("retire_stray"));
 }
 
 #[test]
