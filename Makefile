@@ -16,7 +16,7 @@ target = $$($(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_di
 as_for_tests = --workspace --examples
 
 # The other programs have the name of their library, whose pages would be overwritten.
-document = RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps $(as_for_tests) --lib --bin control-plane --bin authorization-servers --bin mailbox-server --bin keywright-demo
+document = RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps $(as_for_tests) --lib --bin control-plane --bin authorization-servers --bin mailbox-server --bin keywright-demo --bin keywright-node --bin witness
 
 # $(call phase,NAME,COMMAND) says what is done, and how long it took.
 phase = begun=$$(date +%s); echo "==> $(1)"; $(2) && echo "==> $(1): done in $$(($$(date +%s) - begun)) s"
@@ -37,7 +37,7 @@ test: tools ## Check everything: formatting, lints, documentation, generated fil
 	@$(call phase,formatting,$(CARGO) fmt --all --check)
 	@$(call phase,lints,$(CARGO) clippy --workspace --all-targets -- -D warnings)
 	@$(call phase,documentation,$(document))
-	@$(call phase,build,$(CARGO) test --workspace --no-run --quiet)
+	@$(call phase,build,$(CARGO) test --workspace --no-run --quiet && $(CARGO) build --quiet $(as_for_tests) --bins)
 	@$(call phase,control plane,"$(target)/debug/control-plane" build > /dev/null)
 	@$(call phase,mail server,"$(target)/debug/mailbox-server" build > /dev/null)
 	@$(call phase,Helm,"$(target)/debug/keywright-helm" > /dev/null)

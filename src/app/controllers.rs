@@ -172,7 +172,7 @@ impl Work {
         });
         let (indexed, gone) = (shared.clone(), wrapper.clone());
         let events = self.watched::<ClientApplication>(namespace, move |change| {
-            indexed.look_for_clients_anew(indexed.consumers.observe_application(&change));
+            indexed.read_credentials_anew(indexed.consumers.observe_application(&change));
             match change {
                 Change::Present(_) => {}
                 Change::Absent { namespace, name } => {
@@ -302,7 +302,7 @@ impl Work {
                 }
             };
             shared.wake_all(shared.consumers.claimants(&place.0, &place.1));
-            shared.look_for_clients_anew(shared.consumers.readers(&place.0, &place.1));
+            shared.read_credentials_anew(shared.consumers.readers(&place.0, &place.1));
             for key in shared.providers.readers(&place.0, &place.1) {
                 shared.wake_provider(&key);
             }

@@ -72,13 +72,20 @@ impl Shared {
         }
     }
 
-    /// The client of these may have changed. Whether it has shows when it is read.
-    pub(super) fn look_for_clients_anew(&self, consumers: Vec<Consumer>) {
-        let tokens = consumers
-            .iter()
-            .filter(|consumer| consumer.kind == ConsumerKind::AccessToken);
-        for Consumer { namespace, name, .. } in tokens {
-            self.token_clients.forget(&(namespace.clone(), name.clone()));
+    /// Credentials that these read may have changed. Whether the client of a token has, shows when it is read.
+    pub(super) fn read_credentials_anew(&self, consumers: Vec<Consumer>) {
+        for Consumer {
+            kind,
+            namespace,
+            name,
+        } in &consumers
+        {
+            let place = (namespace.clone(), name.clone());
+            match kind {
+                ConsumerKind::ClientApplication => {}
+                ConsumerKind::AccessToken => self.token_clients.forget(&place),
+                ConsumerKind::IdentityAccount => self.account_pauses.end(&place),
+            }
         }
         self.wake_all(consumers);
     }

@@ -87,7 +87,10 @@ impl Host {
         }
         for hierarchy in hierarchies()? {
             ensure(!hierarchy.join(PODS).exists(), || {
-                format!("{} has pods: a kubelet runs here", hierarchy.display())
+                format!(
+                    "{} has pods: end the kubelet that runs here first",
+                    hierarchy.display()
+                )
             })?;
         }
         let run = tempfile::Builder::new()

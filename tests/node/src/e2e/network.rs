@@ -38,10 +38,17 @@ pub(crate) struct Network {
 impl Network {
     /// Makes the bridge and forwards connections from it to the API server.
     pub(crate) async fn start(api_server: SocketAddr) -> Result<Self, Failure> {
-        let taken = run("ip", &["-o", "route", "show", "to", "match", NETWORK]).await?;
-        ensure(taken.lines().all(|route| route.starts_with("default")), || {
-            format!("{NETWORK} is in use on this machine, and the pods need it:\n{taken}")
-        })?;
+        // Routes that hold the network, and those that it holds.
+        for relation in ["match", "root"] {
+            let taken = run("ip", &["-o", "route", "show", "to", relation, NETWORK]).await?;
+            let others: Vec<_> = taken
+                .lines()
+                .filter(|route| !route.starts_with("default"))
+                .collect();
+            ensure(others.is_empty(), || {
+                format!("{NETWORK} is in use on this machine, and the pods need it: {others:?}")
+            })?;
+        }
         run("ip", &["link", "add", BRIDGE, "type", "bridge"]).await?;
         for address in [API_SERVER, DNS] {
             run("ip", &["address", "add", &format!("{address}/24"), "dev", BRIDGE]).await?;

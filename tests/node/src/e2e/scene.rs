@@ -42,7 +42,7 @@ pub(super) async fn perform(settings: &Settings, prepared: &Prepared) -> Result<
     let mut node = Node::start(run, &prepared.node, &images, &kubectl).await?;
     say(nodes(&kubectl).await?)?;
 
-    // Which of the two ends first is not known, and the logs belong to both.
+    // In a block of its own, since the node is needed again for what is told of a failure.
     let ended = {
         let looked_on = look_on(settings, prepared, &kubectl, &sandbox, run);
         tokio::select! {
