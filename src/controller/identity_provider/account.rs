@@ -60,10 +60,17 @@ pub(super) async fn resolve(
         return Ok(Err(not_there("InvalidProvider", message)));
     };
     let api: Api<IdentityAccount> = Api::namespaced(client.clone(), namespace);
-    let account = api
-        .get_opt(&reference.name)
-        .await
-        .map_err(ReconcileError::kube("reading the IdentityAccount"))?;
+    let account = match api.get_opt(&reference.name).await {
+        Err(kube::Error::Api(answer)) if answer.is_forbidden() => {
+            let message = format!(
+                "the operator may not read IdentityAccount {namespace}/{}, which spec.didit.accountRef names. Add the \
+                 namespace {namespace} to --watch-namespaces, so that the account is looked after",
+                reference.name
+            );
+            return Ok(Err(not_there("AccountNotWatched", message)));
+        }
+        found => found.map_err(ReconcileError::kube("reading the IdentityAccount"))?,
+    };
     Ok(secret_of(account.as_ref(), &reference.name, spec, namespace).map(Some))
 }
 
