@@ -186,42 +186,24 @@ pub const RIGHTS: &[Right] = &[
         needed_for: Some(Setting::SecretWatch),
         why: "Sees as metadata, without data, that a Secret was edited, removed or given other credentials.",
     },
-    shared(
-        "",
-        "secrets",
-        &["get"],
-        "Reads the accounts and CA bundles of shared providers.",
-    ),
-    shared(
-        "",
-        "secrets",
-        &["list", "watch"],
-        "Sees as metadata, without data, that a shared provider was given other credentials.",
-    ),
-    shared(
-        "",
-        "secrets",
-        &["create", "patch", "delete"],
-        "Keeps the Secret of an account that is signed up for a shared provider.",
-    ),
-    shared(
-        GROUP,
-        "identityaccounts",
-        &["get", "list", "watch"],
-        "Sees the accounts that are signed up for shared providers.",
-    ),
-    shared(
-        GROUP,
-        "identityaccounts/status",
-        &["patch"],
-        "Writes their status.",
-    ),
-    shared(
-        "events.k8s.io",
-        "events",
-        &["create", "patch"],
-        "Tells of what happened to them.",
-    ),
+    Right {
+        api_group: "",
+        resource: "secrets",
+        verbs: &["get"],
+        place: Place::OperatorNamespace,
+        only: None,
+        needed_for: Some(Setting::ClusterIdentityProviders),
+        why: "Reads the accounts and CA bundles of shared providers.",
+    },
+    Right {
+        api_group: "",
+        resource: "secrets",
+        verbs: &["list", "watch"],
+        place: Place::OperatorNamespace,
+        only: None,
+        needed_for: Some(Setting::ClusterIdentityProviders),
+        why: "Sees as metadata, without data, that a shared provider was given other credentials.",
+    },
     // What else is read.
     always(
         "",
@@ -307,20 +289,6 @@ const fn always(
         only: None,
         needed_for: None,
         why,
-    }
-}
-
-/// A right that shared providers need in the operator's namespace, where what they read is.
-const fn shared(
-    api_group: &'static str,
-    resource: &'static str,
-    verbs: &'static [&'static str],
-    why: &'static str,
-) -> Right {
-    Right {
-        place: Place::OperatorNamespace,
-        needed_for: Some(Setting::ClusterIdentityProviders),
-        ..always(api_group, resource, verbs, why)
     }
 }
 

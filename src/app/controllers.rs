@@ -238,6 +238,7 @@ impl Work {
         let wrapper = self.wrap(IdentityProviders::<K> {
             client: self.client.clone(),
             operator_namespace: self.config.operator_namespace.clone(),
+            watch_namespaces: self.config.watch_namespaces.clone(),
             providers: shared.providers.clone(),
             wake_users: Box::new(move |key| users.wake_users(key)),
             sessions: shared.sessions.clone(),

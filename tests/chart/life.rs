@@ -292,6 +292,26 @@ pub(crate) async fn trust_by_values(cluster: &Cluster, didit: &Didit) {
         .await;
 }
 
+/// A shared provider whose account is in the operator's namespace, where only the namespace of the workloads is looked
+/// after. It says so, and nothing is asked of the API server that the operator has no right to.
+pub(crate) async fn name_an_account_that_nobody_looks_after(cluster: &Cluster, didit: &Didit) {
+    let (kind, name) = ("ClusterIdentityProvider", "with-account");
+    let mut spec = didit.spec();
+    let fields = spec.as_object_mut().unwrap();
+    fields.remove("accountSecretRef").unwrap();
+    fields.insert("accountRef".to_owned(), json!({"name": "ops"}));
+    cluster
+        .apply(&json!({
+            "apiVersion": "keywright.dev/v1alpha1", "kind": kind, "metadata": {"name": name},
+            "spec": {"didit": spec, "allowedNamespaces": {"names": [SHOP]}},
+        }))
+        .await;
+    cluster.until_ready(kind, "", name, "False").await;
+    let status = cluster.get(kind, "", name).await.unwrap()["status"].to_string();
+    assert!(status.contains("AccountNotWatched"), "{status}");
+    cluster.delete(kind, "", name).await;
+}
+
 async fn value(cluster: &Cluster, secret: &str, key: &str) -> Value {
     let secret = cluster.get("Secret", SHOP, secret).await.unwrap();
     secret["data"][key].clone()

@@ -63,31 +63,31 @@ app.kubernetes.io/part-of: keywright
 {{- end }}
 {{- end }}
 
+{{- /* The verbs on Secrets that are only looked at. */ -}}
+{{- define "keywright.secretVerbs" -}}
+[get{{ if .Values.secretWatch }}, list, watch{{ end }}]
+{{- end }}
+
 {{- /* What is done in a namespace that is looked after: the part of src/rights.rs for watched namespaces. */ -}}
 {{- define "keywright.namespaceRules" -}}
 - apiGroups: [keywright.dev]
   resources: [accesstokens, clientapplications]
   verbs: [get, list, watch, patch]
 - apiGroups: [keywright.dev]
-  resources: [identityproviders]
-  verbs: [list, watch]
-- apiGroups: [keywright.dev]
-  resources: [accesstokens/status, clientapplications/status, identityproviders/status]
-  verbs: [patch]
-{{ include "keywright.accountRules" . }}
-{{- end }}
-
-{{- /* What accounts need, and providers that read them. */ -}}
-{{- define "keywright.accountRules" -}}
-- apiGroups: [keywright.dev]
   resources: [identityaccounts]
   verbs: [get, list, watch]
 - apiGroups: [keywright.dev]
-  resources: [identityaccounts/status]
+  resources: [identityproviders]
+  verbs: [list, watch]
+- apiGroups: [keywright.dev]
+  resources: [accesstokens/status, clientapplications/status, identityaccounts/status, identityproviders/status]
   verbs: [patch]
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, {{ if .Values.secretWatch }}list, watch, {{ end }}create, patch, delete]
+  verbs: {{ include "keywright.secretVerbs" . }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create, patch, delete]
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get]
