@@ -42,7 +42,7 @@ test: tools ## Check everything: formatting, lints, documentation, generated fil
 	@$(call phase,mail server,"$(target)/debug/mailbox-server" build > /dev/null)
 	@$(call phase,Helm,"$(target)/debug/keywright-helm" > /dev/null)
 	@$(call phase,authorization servers,"$(target)/debug/authorization-servers" install)
-	@$(call phase,tests,"$(target)/debug/control-plane" exec -- "$(target)/debug/authorization-servers" exec -- $(CARGO) test --workspace)
+	@$(call phase,tests,"$(target)/debug/control-plane" exec -- "$(target)/debug/authorization-servers" exec -- $(CARGO) test --workspace --no-fail-fast)
 
 soak: tools ## Watch tokens of ninety seconds for minutes, while the operator is killed over and over
 	@$(call phase,build,$(CARGO) test --workspace --no-run --quiet)

@@ -310,7 +310,8 @@ pub struct AccountSecretReference {
 /// An `IdentityAccount`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub struct AccountReference {
-    /// Name of the `IdentityAccount`, in the provider's namespace (for a `ClusterIdentityProvider`: in the operator's).
+    /// Name of the `IdentityAccount`, in the provider's namespace (for a `ClusterIdentityProvider`: in the operator's, which
+    /// has to be among those that the operator looks after).
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
 }

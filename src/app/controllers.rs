@@ -69,6 +69,10 @@ impl Work {
         let shared = Shared::new(self.config.policy.release_timeout);
         let mut running: Vec<Running> = Vec::new();
         for namespace in self.namespaces() {
+            shared.accounts.expect(namespace.as_deref());
+        }
+        for namespace in self.namespaces() {
+            running.push(self.accounts(&shared, namespace.as_deref(), stop.clone()));
             running.push(self.applications(&shared, namespace.as_deref(), stop.clone()));
             running.push(self.access_tokens(&shared, namespace.as_deref(), stop.clone()));
             running.push(self.providers(
@@ -77,12 +81,6 @@ impl Work {
                 &shared.wake_providers,
                 stop.clone(),
             ));
-        }
-        for namespace in self.namespaces_of_secrets() {
-            shared.accounts.expect(namespace.as_deref());
-        }
-        for namespace in self.namespaces_of_secrets() {
-            running.push(self.accounts(&shared, namespace.as_deref(), stop.clone()));
         }
         if self.config.watch_secrets {
             for namespace in self.namespaces_of_secrets() {
@@ -240,6 +238,7 @@ impl Work {
         let wrapper = self.wrap(IdentityProviders::<K> {
             client: self.client.clone(),
             operator_namespace: self.config.operator_namespace.clone(),
+            watch_namespaces: self.config.watch_namespaces.clone(),
             providers: shared.providers.clone(),
             wake_users: Box::new(move |key| users.wake_users(key)),
             sessions: shared.sessions.clone(),

@@ -209,9 +209,11 @@ impl Cluster {
 
     fn api(&self, kind: &str, namespace: &str) -> Api<DynamicObject> {
         let version = match kind {
-            "AccessToken" | "ClientApplication" | "ClusterIdentityProvider" | "IdentityProvider" => {
-                "keywright.dev/v1alpha1"
-            }
+            "AccessToken"
+            | "ClientApplication"
+            | "ClusterIdentityProvider"
+            | "IdentityAccount"
+            | "IdentityProvider" => "keywright.dev/v1alpha1",
             "CustomResourceDefinition" => "apiextensions.k8s.io/v1",
             "ClusterRole" => "rbac.authorization.k8s.io/v1",
             "Deployment" => "apps/v1",

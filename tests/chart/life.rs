@@ -184,18 +184,7 @@ pub(crate) async fn live(cluster: &Cluster, suffix: &str) {
 
     let renamed = named("renamed");
     cluster.apply(&access_token(&renamed)).await;
-    eventually("the Secret of the earlier name is gone", async || {
-        let (old, new) = (
-            cluster.get("Secret", SHOP, &token).await,
-            cluster.get("Secret", SHOP, &renamed).await,
-        );
-        if old.is_none() && new.is_some() {
-            Ok(())
-        } else {
-            Err(format!("{old:?}"))
-        }
-    })
-    .await;
+    until_replaced(cluster, SHOP, &token, &renamed).await;
 
     // What happens a second time is counted up in the same event.
     for suspend in [true, false, true, false] {
@@ -217,6 +206,76 @@ pub(crate) async fn live(cluster: &Cluster, suffix: &str) {
     cluster.delete("ClientApplication", SHOP, &through_shared).await;
 }
 
+/// Everything that becomes of an account in a namespace. A person reads the mail and puts the code into a Secret.
+pub(crate) async fn sign_up(cluster: &Cluster, didit: &Didit, namespace: &str, suffix: &str) {
+    let (name, code) = (format!("account-{suffix}"), format!("code-{suffix}"));
+    let (email, renamed) = (format!("{suffix}@corp.example.net"), format!("renamed-{name}"));
+    let mut spec = didit.spec();
+    spec.as_object_mut().unwrap().remove("accountSecretRef").unwrap();
+    cluster
+        .apply(&json!({
+            "apiVersion": "keywright.dev/v1alpha1", "kind": "IdentityAccount",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {
+                "email": email,
+                "didit": spec,
+                "code": {"secretRef": {"name": code}},
+                "secret": {"name": name},
+            },
+        }))
+        .await;
+    let mailed = eventually("the mail comes", async || {
+        let mails = didit.sandbox.mailbox(&email);
+        let code = mails.last().map(|mail| mail.code.clone());
+        code.ok_or_else(|| "there is none".to_owned())
+    })
+    .await;
+    cluster
+        .apply(&json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": code, "namespace": namespace},
+            "stringData": {"code": mailed},
+        }))
+        .await;
+    let kind = "IdentityAccount";
+    cluster.until_ready(kind, namespace, &name, "True").await;
+
+    let rename = json!({"spec": {"secret": {"name": renamed}}});
+    cluster.edit(kind, namespace, &name, rename).await;
+    until_replaced(cluster, namespace, &name, &renamed).await;
+
+    // What happens a second time is counted up in the same event.
+    for suspend in [true, false, true, false] {
+        cluster
+            .edit(kind, namespace, &name, json!({"spec": {"suspend": suspend}}))
+            .await;
+        eventually(&format!("{kind} {name} is suspended: {suspend}"), async || {
+            let account = cluster.get(kind, namespace, &name).await.unwrap();
+            let status = account["status"].to_string();
+            if status.contains("\"reason\":\"Suspended\"") == suspend {
+                Ok(())
+            } else {
+                Err(status)
+            }
+        })
+        .await;
+    }
+}
+
+async fn until_replaced(cluster: &Cluster, namespace: &str, old: &str, new: &str) {
+    eventually(&format!("Secret {new} is in the place of {old}"), async || {
+        let (old, new) = (
+            cluster.get("Secret", namespace, old).await,
+            cluster.get("Secret", namespace, new).await,
+        );
+        match (old, new) {
+            (None, Some(_)) => Ok(()),
+            (old, new) => Err(format!("old: {}, new: {}", old.is_some(), new.is_some())),
+        }
+    })
+    .await;
+}
+
 /// A provider whose authority nobody vouches for but the values of the chart.
 pub(crate) async fn trust_by_values(cluster: &Cluster, didit: &Didit) {
     let mut spec = didit.spec();
@@ -231,6 +290,26 @@ pub(crate) async fn trust_by_values(cluster: &Cluster, didit: &Didit) {
     cluster
         .until_ready("IdentityProvider", SHOP, "without-bundle", "True")
         .await;
+}
+
+/// A shared provider whose account is in the operator's namespace, where only the namespace of the workloads is looked
+/// after. It says so, and nothing is asked of the API server that the operator has no right to.
+pub(crate) async fn name_an_account_that_nobody_looks_after(cluster: &Cluster, didit: &Didit) {
+    let (kind, name) = ("ClusterIdentityProvider", "with-account");
+    let mut spec = didit.spec();
+    let fields = spec.as_object_mut().unwrap();
+    fields.remove("accountSecretRef").unwrap();
+    fields.insert("accountRef".to_owned(), json!({"name": "ops"}));
+    cluster
+        .apply(&json!({
+            "apiVersion": "keywright.dev/v1alpha1", "kind": kind, "metadata": {"name": name},
+            "spec": {"didit": spec, "allowedNamespaces": {"names": [SHOP]}},
+        }))
+        .await;
+    cluster.until_ready(kind, "", name, "False").await;
+    let status = cluster.get(kind, "", name).await.unwrap()["status"].to_string();
+    assert!(status.contains("AccountNotWatched"), "{status}");
+    cluster.delete(kind, "", name).await;
 }
 
 async fn value(cluster: &Cluster, secret: &str, key: &str) -> Value {

@@ -45,6 +45,7 @@ async fn a_release_does_its_work_with_the_rights_of_the_chart_and_leaves_what_us
     let operator = Operator::start(&cluster, RELEASE, NAME).await;
     life::apply_first_resources(&cluster, &didit).await;
     life::live(&cluster, "one").await;
+    life::sign_up(&cluster, &didit, SHOP, "one").await;
     let log = operator.stop().await;
     every_right_is_used(&cluster.audit(), &everywhere);
     assert!(!log.to_lowercase().contains("forbidden"), "{log}");
@@ -92,15 +93,14 @@ async fn a_release_does_its_work_with_the_rights_of_the_chart_and_leaves_what_us
     assert_eq!(Standing::of(&cluster).await, before, "after another installation");
     let operator = Operator::start(&cluster, RELEASE, NAME).await;
     life::live(&cluster, "two").await;
+    life::sign_up(&cluster, &didit, SHOP, "two").await;
+    life::name_an_account_that_nobody_looks_after(&cluster, &didit).await;
     life::trust_by_values(&cluster, &didit).await;
     let log = operator.stop().await;
     every_right_is_used(&cluster.audit()[earlier..], &narrow);
     assert!(!log.to_lowercase().contains("forbidden"), "{log}");
-    assert_eq!(
-        didit.applications(),
-        applications + 1,
-        "only storefront-two is new"
-    );
+    // One is storefront-two, the other came with the account that was signed up.
+    assert_eq!(didit.applications(), applications + 2);
     let _operator = Operator::start(&cluster, RELEASE, NAME).await;
     the_test_of_the_release_passes(&cluster, &helm, &values(&narrow, &didit)).await;
 }
@@ -245,6 +245,7 @@ impl Standing {
         for (kind, namespace) in [
             ("CustomResourceDefinition", ""),
             ("ClusterIdentityProvider", ""),
+            ("IdentityAccount", SHOP),
             ("IdentityProvider", SHOP),
             ("ClientApplication", SHOP),
             ("Secret", SHOP),
@@ -392,14 +393,6 @@ async fn the_server_accepts_what_is_rendered(cluster: &Cluster, helm: &Helm) {
 fn every_right_is_used(audit: &[Value], scope: &Scope) {
     let needed = scope.needed(RELEASE);
     let used = used(audit, &needed);
-    let unused: Vec<&Grant> = needed
-        .difference(&used)
-        .filter(|grant| is_of_this_operator(grant))
-        .collect();
+    let unused: Vec<&Grant> = needed.difference(&used).collect();
     assert!(unused.is_empty(), "granted and never used: {unused:#?}");
-}
-
-/// The life of an IdentityAccount has tests of its own, with a mailbox.
-fn is_of_this_operator(grant: &Grant) -> bool {
-    !grant.resource.starts_with("identityaccounts")
 }

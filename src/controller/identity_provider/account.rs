@@ -40,11 +40,13 @@ pub(super) fn named(server: &Server<'_>, namespace: &str) -> Option<Place> {
     }
 }
 
-/// The account's Secret, or what is missing. `None` for a provider without account.
+/// The account's Secret, or what is missing. `None` for a provider without account. `is_watched` says whether accounts
+/// of the namespace are looked after.
 pub(super) async fn resolve(
     client: &Client,
     server: &Server<'_>,
     namespace: &str,
+    is_watched: bool,
 ) -> Result<Result<Option<AccountSecret>, Finding>, ReconcileError> {
     let Server::Didit(spec) = server else {
         return Ok(Ok(None));
@@ -59,6 +61,14 @@ pub(super) async fn resolve(
         let message = "spec.didit needs exactly one of accountSecretRef and accountRef".to_owned();
         return Ok(Err(not_there("InvalidProvider", message)));
     };
+    if !is_watched {
+        let message = format!(
+            "nobody looks after IdentityAccount {namespace}/{}, which spec.didit.accountRef names. Add the namespace \
+             {namespace} to --watch-namespaces",
+            reference.name
+        );
+        return Ok(Err(not_there("AccountNotWatched", message)));
+    }
     let api: Api<IdentityAccount> = Api::namespaced(client.clone(), namespace);
     let account = api
         .get_opt(&reference.name)

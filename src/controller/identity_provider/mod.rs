@@ -53,6 +53,8 @@ pub struct IdentityProviders<K> {
     pub client: Client,
     /// Where the Secrets of a `ClusterIdentityProvider` live.
     pub operator_namespace: String,
+    /// The namespaces that are looked after; empty: all.
+    pub watch_namespaces: Vec<String>,
     /// What resources that use providers see.
     pub providers: Arc<ProviderRegistry>,
     /// Wakes the resources that use a provider.
@@ -111,6 +113,10 @@ impl<K: ProviderResource> Reconciler for IdentityProviders<K> {
 }
 
 impl<K: ProviderResource> IdentityProviders<K> {
+    fn is_watched(&self, namespace: &str) -> bool {
+        self.watch_namespaces.is_empty() || self.watch_namespaces.iter().any(|watched| watched == namespace)
+    }
+
     /// Finds out whether the provider can be used, with as few calls as that takes.
     async fn judge(
         &self,
@@ -139,10 +145,11 @@ impl<K: ProviderResource> IdentityProviders<K> {
         let server = object.server();
         // First, so that a change after the look wakes this.
         self.providers.rests_on(key, account::named(&server, &namespace));
-        let account = match account::resolve(&self.client, &server, &namespace).await? {
-            Ok(account) => account,
-            Err(missing) => return Ok((Verdict::Unusable(missing), None)),
-        };
+        let account =
+            match account::resolve(&self.client, &server, &namespace, self.is_watched(&namespace)).await? {
+                Ok(account) => account,
+                Err(missing) => return Ok((Verdict::Unusable(missing), None)),
+            };
         self.providers.reads(
             key,
             credentials::secrets_read(&server, account.as_ref(), &namespace),
