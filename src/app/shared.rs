@@ -121,7 +121,8 @@ impl Shared {
         self.wake_all(adopting);
     }
 
+    /// A provider has changed in a way that matters to those who use it. Their pauses tell by its revision.
     pub(super) fn wake_users(&self, key: &ProviderKey) {
-        self.reconsider(self.consumers.users(key));
+        self.wake_all(self.consumers.users(key));
     }
 }

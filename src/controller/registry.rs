@@ -1,7 +1,7 @@
 //! The identity providers as resources that use them see them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -196,6 +196,8 @@ pub enum Lookup {
         tokens: Option<Arc<Tokens>>,
         /// What the namespace may do with it.
         granted: Granted,
+        /// Another number for each change that is news for those who use it.
+        revision: u64,
     },
 }
 
@@ -221,6 +223,8 @@ struct Entry {
     suspect: bool,
     /// What it was opened with is gone, and since when; the connection still works.
     closed: Option<(Applications, Instant)>,
+    /// Another number for each change that is news for those who use it.
+    revision: u64,
 }
 
 /// A provider that is gone, whose connection still works.
@@ -242,6 +246,7 @@ pub struct ProviderRegistry {
     namespace_labels: Mutex<HashMap<String, BTreeMap<String, String>>>,
     shared_turned_off: AtomicBool,
     departed: Mutex<HashMap<ProviderKey, Departed>>,
+    revisions: AtomicU64,
     /// How long the connection of a provider that is gone serves the resources that are being deleted.
     kept_for: Duration,
 }
@@ -264,6 +269,7 @@ impl ProviderRegistry {
             Some(entry) if entry.access == access => false,
             Some(entry) => {
                 entry.access = access;
+                entry.revision = self.next_revision();
                 true
             }
             None => {
@@ -272,6 +278,7 @@ impl ProviderRegistry {
                     key.clone(),
                     Entry {
                         access,
+                        revision: self.next_revision(),
                         ..Entry::default()
                     },
                 );
@@ -345,7 +352,15 @@ impl ProviderRegistry {
             (_, Availability::NotReady { .. }) => entry.closed.take(),
             _ => None,
         };
-        news || other_tokens
+        let is_news = news || other_tokens;
+        if is_news {
+            entry.revision = self.next_revision();
+        }
+        is_news
+    }
+
+    fn next_revision(&self) -> u64 {
+        self.revisions.fetch_add(1, Ordering::Relaxed)
     }
 
     /// A call has failed in a way that may concern everyone who uses the provider.
@@ -443,6 +458,7 @@ impl ProviderRegistry {
             availability: entry.availability.clone(),
             tokens: entry.tokens.clone(),
             granted,
+            revision: entry.revision,
         }
     }
 
@@ -484,6 +500,7 @@ impl ProviderRegistry {
                 availability: Availability::Ready(Connection::Applications(applications)),
                 tokens: None,
                 granted: Granted::default(),
+                revision: 0,
             },
             None => found,
         }

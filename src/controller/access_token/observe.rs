@@ -53,7 +53,7 @@ impl AccessTokens {
         let spec = object.spec.clone();
         let status = object.status.clone().unwrap_or_default();
         let provider_key = ProviderKey::of(&spec.provider_ref, &resource.namespace);
-        let (provider, tokens) = self.provider(&provider_key, &resource.namespace);
+        let (provider, tokens, revision) = self.provider(&provider_key, &resource.namespace);
         let secret = self.secret(&object, &owner, &status).await?;
         let rival = match resource.deletion {
             None => self.consumers.claim(
@@ -67,6 +67,7 @@ impl AccessTokens {
         let strays = owned_secret::strays(&self.secrets, &owner, &spec.secret, status.secret.as_ref());
         let asked = Asked {
             generation: resource.generation,
+            provider: revision,
             client: client.fingerprint,
             requests: resource.requests.clone(),
         };
@@ -109,11 +110,12 @@ impl AccessTokens {
         Ok(live.filter(|live| live.uid() == object.uid()).map(Arc::new))
     }
 
-    fn provider(&self, key: &ProviderKey, namespace: &str) -> (ProviderView, Option<Arc<Tokens>>) {
+    fn provider(&self, key: &ProviderKey, namespace: &str) -> (ProviderView, Option<Arc<Tokens>>, Option<u64>) {
         match self.providers.lookup(key, namespace) {
             Lookup::Found {
                 tokens: Some(tokens),
                 granted,
+                revision,
                 ..
             } => {
                 let Granted {
@@ -127,9 +129,9 @@ impl AccessTokens {
                     allows_account_tokens: account_tokens,
                     has_account: tokens.account.is_some(),
                 };
-                (ProviderView::Usable(usable), Some(tokens))
+                (ProviderView::Usable(usable), Some(tokens), Some(revision))
             }
-            other => (not_usable(key, namespace, &other), None),
+            other => (not_usable(key, namespace, &other), None, None),
         }
     }
 

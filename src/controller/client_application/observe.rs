@@ -47,6 +47,7 @@ struct Found {
     applications: Option<Applications>,
     tokens: Option<Arc<Tokens>>,
     allowed_scopes: Option<Vec<String>>,
+    revision: Option<u64>,
 }
 
 impl ClientApplications {
@@ -79,6 +80,7 @@ impl ClientApplications {
         let application_rival = self.application_rival(&spec, &resource, &status);
         let asked = Asked {
             generation: resource.generation,
+            provider: found.revision,
             client: None,
             requests: requests(object.annotations()),
         };
@@ -183,12 +185,13 @@ impl ClientApplications {
             applications: None,
             tokens: None,
             allowed_scopes: None,
+            revision: None,
         };
         let looked_up = match resource.deletion {
             None => self.providers.lookup(key, &resource.namespace),
             Some(_) => self.providers.lookup_to_release(key, &resource.namespace),
         };
-        let (availability, tokens, granted) = match looked_up {
+        let (availability, tokens, granted, revision) = match looked_up {
             Lookup::NotListed => return nothing(ProviderView::Pending),
             Lookup::Missing => return nothing(ProviderView::Missing),
             Lookup::NotAllowed => return nothing(ProviderView::NotAllowed),
@@ -197,7 +200,8 @@ impl ClientApplications {
                 availability,
                 tokens,
                 granted,
-            } => (availability, tokens, granted),
+                revision,
+            } => (availability, tokens, granted, revision),
         };
         let (view, applications) = match availability {
             Availability::Pending => (ProviderView::Pending, None),
@@ -217,6 +221,7 @@ impl ClientApplications {
             applications,
             tokens,
             allowed_scopes: granted.scopes,
+            revision: Some(revision),
         }
     }
 

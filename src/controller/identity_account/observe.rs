@@ -108,6 +108,7 @@ impl IdentityAccounts {
         let strays = owned_secret::strays(&self.secrets, &owner, &spec.secret, status.secret.as_ref());
         let asked = Asked {
             generation: resource.generation,
+            provider: None,
             client: None,
             requests: requests(object.annotations()),
         };

@@ -57,6 +57,8 @@ impl Pause {
 pub struct Asked {
     /// Generation of the spec.
     pub generation: i64,
+    /// Revision of the provider: see [`Lookup::Found`](crate::controller::registry::Lookup::Found).
+    pub provider: Option<u64>,
     /// The client and its credentials, where they are read from the cluster.
     pub client: Option<Fingerprint>,
     /// What somebody asked for by annotation.
@@ -123,6 +125,7 @@ mod tests {
     fn asked(generation: i64) -> Asked {
         Asked {
             generation,
+            provider: None,
             client: None,
             requests: FulfilledRequests::default(),
         }
@@ -141,6 +144,11 @@ mod tests {
         pauses.set(&place(), asked(1), Some(pause()));
         assert_eq!(pauses.about(&place(), &asked(1)), Some(pause()));
         assert_eq!(pauses.about(&place(), &asked(2)), None);
+        let other_provider = Asked {
+            provider: Some(2),
+            ..asked(1)
+        };
+        assert_eq!(pauses.about(&place(), &other_provider), None);
         pauses.set(&place(), asked(2), None);
         assert_eq!(pauses.about(&place(), &asked(1)), None);
     }
