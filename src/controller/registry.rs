@@ -633,6 +633,42 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_news_about_a_provider_has_another_revision() {
+        let registry = ProviderRegistry::default();
+        let revision = || match registry.lookup(&key(), "shop") {
+            Lookup::Found { revision, .. } => revision,
+            _ => panic!("the provider is there"),
+        };
+        let access = |scope: &str| Access {
+            namespaces: Some(AllowedNamespaces {
+                names: vec!["shop".into()],
+                selector: None,
+            }),
+            granted: Granted {
+                scopes: Some(vec![scope.into()]),
+                ..Granted::default()
+            },
+        };
+        let mut seen = std::collections::BTreeSet::new();
+        let mut is_news = |news: bool| assert_eq!(seen.insert(revision()), news);
+        registry.exists(&key(), access("read"));
+        is_news(true);
+        registry.exists(&key(), access("read"));
+        is_news(false);
+        registry.exists(&key(), access("write"));
+        is_news(true);
+        registry.set(&key(), not_ready("Unreachable"), None);
+        is_news(true);
+        registry.set(&key(), not_ready("Unreachable"), None);
+        is_news(false);
+        registry.set(&key(), not_ready("LoginRefused"), None);
+        is_news(true);
+        registry.gone(&key());
+        registry.exists(&key(), access("write"));
+        is_news(true);
+    }
+
+    #[test]
     fn a_provider_is_missing_only_once_all_have_been_listed() {
         let registry = ProviderRegistry::default();
         assert!(matches!(registry.lookup(&key(), "shop"), Lookup::NotListed));

@@ -110,7 +110,11 @@ impl AccessTokens {
         Ok(live.filter(|live| live.uid() == object.uid()).map(Arc::new))
     }
 
-    fn provider(&self, key: &ProviderKey, namespace: &str) -> (ProviderView, Option<Arc<Tokens>>, Option<u64>) {
+    fn provider(
+        &self,
+        key: &ProviderKey,
+        namespace: &str,
+    ) -> (ProviderView, Option<Arc<Tokens>>, Option<u64>) {
         match self.providers.lookup(key, namespace) {
             Lookup::Found {
                 tokens: Some(tokens),
