@@ -33,6 +33,7 @@ help: ## Show this list
 demo: rust-tools control-plane-tools mailbox-tools build ## Show Keywright at work, on a real control plane and a sandbox of Didit
 	@"$(target)/debug/keywright-demo"
 
+# Most tests wait for programs that run beside them, so that four at a time are not too many for two processors.
 test: tools ## Check everything: formatting, lints, documentation, generated files, all tests
 	@$(call phase,formatting,$(CARGO) fmt --all --check)
 	@$(call phase,lints,$(CARGO) clippy --workspace --all-targets -- -D warnings)
@@ -42,7 +43,7 @@ test: tools ## Check everything: formatting, lints, documentation, generated fil
 	@$(call phase,mail server,"$(target)/debug/mailbox-server" build > /dev/null)
 	@$(call phase,Helm,"$(target)/debug/keywright-helm" > /dev/null)
 	@$(call phase,authorization servers,"$(target)/debug/authorization-servers" install)
-	@$(call phase,tests,"$(target)/debug/control-plane" exec -- "$(target)/debug/authorization-servers" exec -- $(CARGO) test --workspace --no-fail-fast)
+	@$(call phase,tests,RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} "$(target)/debug/control-plane" exec -- "$(target)/debug/authorization-servers" exec -- $(CARGO) test --workspace --no-fail-fast)
 
 soak: tools ## Watch tokens of ninety seconds for minutes, while the operator is killed over and over
 	@$(call phase,build,$(CARGO) test --workspace --no-run --quiet)
