@@ -21,6 +21,9 @@ use crate::credential::onboarding::{Facts, Move, Password, Source, Stop, WaitRea
 /// How soon accounts are looked at again that wait until all are known.
 const UNTIL_LISTED: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether an address is free, since nobody tells.
+const UNTIL_FREE: Duration = Duration::from_secs(300);
+
 /// How often it is looked for a code that a person brings, where Secrets are not watched.
 const POLL: Duration = Duration::from_secs(10);
 
@@ -168,6 +171,17 @@ pub(super) fn decides(observed: &Observed, now: Timestamp) -> Move {
 
 fn sign_up(observed: &Observed, password: Password, now: Timestamp) -> Next {
     let decided = decide(&facts(observed, password), now);
+    // What is begun goes on; a password that is made for nothing would only mislead.
+    let is_beginning = matches!(
+        decided,
+        Move::StorePassword | Move::RecordIntent(RegistrationCall::Register)
+    );
+    if let Some(claimant) = observed.claimant.as_ref().filter(|_| is_beginning) {
+        return Next::Rest(
+            Situation::Halted(findings::claimed(observed, claimant)),
+            Some(UNTIL_FREE),
+        );
+    }
     if looks_first(observed, decided, now) {
         return Next::Do(Step::LookForCode);
     }
@@ -183,7 +197,15 @@ fn sign_up(observed: &Observed, password: Password, now: Timestamp) -> Next {
             let at = again.map_or(until, |again| again.min(until));
             Next::Rest(Situation::Waiting { until, reason }, Some(until_time(at, now)))
         }
-        Move::Stop(stop) => Next::Rest(Situation::Stopped(stop), None),
+        Move::Stop(stop) => {
+            let until = observed
+                .login_braked_until
+                .filter(|_| stop == Stop::SecondFactorRequired);
+            Next::Rest(
+                Situation::Stopped(stop),
+                until.map(|until| until_time(until, now)),
+            )
+        }
         Move::Settled => Next::Rest(Situation::Settled, None),
     }
 }
