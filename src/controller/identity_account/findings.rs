@@ -207,6 +207,9 @@ fn waiting_for_code(observed: &Observed, sending: &Sending, now: Timestamp) -> F
     let finding = |reason: &str, message: String| Finding::new(CODE_RECEIVED, Truth::False, reason, message);
     let start = wording::code_so_far(observed, sending, now);
     match &observed.code {
+        CodeView::Unreadable { finding: found, .. } => {
+            finding(&found.reason, format!("{start}; {}", found.message))
+        }
         CodeView::Absent { reason, message, .. } => finding(reason, format!("{start}; {message}")),
         CodeView::There(_) if observed.spec.code.mailbox.is_some() => finding(
             "CodeRefused",

@@ -293,7 +293,8 @@ fn waits_for_code(observed: &Observed) -> bool {
             ..
         }
     );
-    is_ready && !observed.recorded.verified && observed.recorded.sending.is_some()
+    let is_waited_for = observed.recorded.sending.is_some() || observed.spec.code.mailbox.is_some();
+    is_ready && !observed.recorded.verified && is_waited_for
 }
 
 fn facts(object: &IdentityAccount) -> Facts {

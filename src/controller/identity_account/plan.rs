@@ -185,6 +185,12 @@ fn sign_up(observed: &Observed, password: Password, now: Timestamp) -> Next {
     if looks_first(observed, decided, now) {
         return Next::Do(Step::LookForCode);
     }
+    // A mail that nobody can read is worth nothing, and mails are few.
+    if asks_for_mail(decided)
+        && let Some((finding, again)) = unreadable(observed)
+    {
+        return Next::Rest(Situation::Halted(finding.clone()), Some(until_time(again, now)));
+    }
     match decided {
         Move::StorePassword => Next::Do(Step::StorePassword),
         Move::RecordIntent(call) => Next::Do(Step::RecordIntent(call)),
@@ -219,13 +225,32 @@ fn looks_first(observed: &Observed, decided: Move, now: Timestamp) -> bool {
         Move::Wait { reason, .. } => reason == WaitReason::HourlyBudget,
         _ => false,
     };
-    is_about_codes && observed.code == CodeView::NotLooked && observed.recorded.takes_codes(now)
+    // The mailbox is opened before a mail is sent to it.
+    let has_use = observed.recorded.takes_codes(now)
+        || (asks_for_mail(decided) && observed.spec.code.mailbox.is_some());
+    is_about_codes && observed.code == CodeView::NotLooked && has_use
+}
+
+fn asks_for_mail(decided: Move) -> bool {
+    matches!(
+        decided,
+        Move::RecordIntent(RegistrationCall::Register | RegistrationCall::ResendOtp)
+    )
+}
+
+/// Why the mailbox could not be read, and when it is tried again.
+fn unreadable(observed: &Observed) -> Option<(&Finding, Timestamp)> {
+    match &observed.code {
+        CodeView::Unreadable { finding, again } => Some((finding, *again)),
+        CodeView::Later { until, unreadable } => unreadable.as_deref().map(|finding| (finding, *until)),
+        _ => None,
+    }
 }
 
 /// When it is looked for a code again by itself.
 fn next_look(observed: &Observed) -> Option<Timestamp> {
     match &observed.code {
-        CodeView::Later { until } => Some(*until),
+        CodeView::Later { until, .. } | CodeView::Unreadable { again: until, .. } => Some(*until),
         CodeView::Absent { again, .. } => *again,
         CodeView::NotLooked | CodeView::There(_) => None,
     }

@@ -99,6 +99,8 @@ pub enum CodeView {
     Later {
         /// That time.
         until: Timestamp,
+        /// Why the last look could not read it.
+        unreadable: Option<Box<Finding>>,
     },
     /// There is none.
     Absent {
@@ -108,6 +110,13 @@ pub enum CodeView {
         message: String,
         /// When to look again.
         again: Option<Timestamp>,
+    },
+    /// The mailbox cannot be read.
+    Unreadable {
+        /// Why, and what to do.
+        finding: Box<Finding>,
+        /// When to look again.
+        again: Timestamp,
     },
     /// There is one: its mark.
     There(String),

@@ -9,7 +9,7 @@ use super::state::{
     Step, TokenView,
 };
 use crate::api::client_application::PublishedSecret;
-use crate::api::conditions::{READY, find};
+use crate::api::conditions::{Finding, READY, Truth, find};
 use crate::api::identity_account::{
     CODE_RECEIVED, IdentityAccountStatus, LoginNeeded, REGISTERED, RegistrationCall, VERIFIED,
 };
@@ -299,7 +299,10 @@ fn a_code_is_looked_for_before_another_mail_is_asked_for_and_after_each_call() {
     let sending = observed.recorded.sending.as_mut().unwrap();
     (sending.at, sending.resend_after) = (at(-240), at(-180));
     assert_eq!(step(&observed), Some("look_for_code"));
-    observed.code = CodeView::Later { until: at(5) };
+    observed.code = CodeView::Later {
+        until: at(5),
+        unreadable: None,
+    };
     assert_eq!(step(&observed), Some("record_intent"));
 
     for (call, outcome) in [
@@ -350,7 +353,10 @@ fn a_mailbox_without_the_mail_is_looked_into_again_and_says_why() {
     let wake = plan.wake.unwrap().as_secs();
     assert!((5..6).contains(&wake), "{wake}");
     // It is not looked into before, whatever wakes the resource.
-    observed.code = CodeView::Later { until: at(5) };
+    observed.code = CodeView::Later {
+        until: at(5),
+        unreadable: None,
+    };
     assert_eq!(step(&observed), None);
 }
 
@@ -712,6 +718,46 @@ fn a_younger_account_with_the_same_address_calls_nothing() {
         Some("record_intent"),
         "the code is tried all the same"
     );
+}
+
+#[test]
+fn no_mail_is_asked_for_while_the_mailbox_cannot_be_read() {
+    let spec = json!({"code": {"mailbox": {"host": "imap.corp.example.net", "secretRef": {"name": "box"}}}});
+    let mut first = with_password(observed(&spec), Recorded::default());
+    assert_eq!(step(&first), Some("look_for_code"), "before the first mail");
+    let mut later = with_password(observed(&spec), code_sent(0));
+    let sending = later.recorded.sending.as_mut().unwrap();
+    (sending.at, sending.resend_after) = (at(-240), at(-180));
+    let finding = Box::new(Finding::new(
+        CODE_RECEIVED,
+        Truth::False,
+        "MailboxLoginRefused",
+        "the mail server refuses the password",
+    ));
+    for observed in [&mut first, &mut later] {
+        for code in [
+            CodeView::Unreadable {
+                finding: finding.clone(),
+                again: at(30),
+            },
+            CodeView::Later {
+                until: at(30),
+                unreadable: Some(finding.clone()),
+            },
+        ] {
+            observed.code = code;
+            let plan = next(observed);
+            assert!(plan.step.is_none(), "{:?}", plan.step);
+            assert_eq!(condition(&plan, READY).1, "MailboxLoginRefused");
+            assert_eq!(plan.wake.map(|wake| wake.as_secs()), Some(30));
+        }
+        observed.code = CodeView::Absent {
+            reason: "NoMail".into(),
+            message: "no mail".into(),
+            again: None,
+        };
+        assert_eq!(step(observed), Some("record_intent"));
+    }
 }
 
 #[test]
