@@ -363,9 +363,9 @@ fn a_mailbox_without_the_mail_is_looked_into_again_and_says_why() {
 #[test]
 fn nothing_is_called_while_something_is_in_the_way() {
     let foreign = SecretView::Foreign { owner: NOBODY.into() };
-    let missing = crate::api::conditions::Finding::new(
+    let missing = Finding::new(
         REGISTERED,
-        crate::api::conditions::Truth::False,
+        Truth::False,
         "PasswordNotFound",
         "Secret shop/password does not exist",
     );
