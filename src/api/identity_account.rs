@@ -95,6 +95,10 @@ const IS_DELIVERABLE: &str = r#"!self.lowerAscii().matches("@(([^@]+[.])?example
         "spec.email cannot change: an account belongs to its address. Create another IdentityAccount instead",
     ),
     validation = rule(
+        "(has(self.didit.authUrl) ? self.didit.authUrl : 'https://apx.didit.me/auth/v2') == (has(oldSelf.didit.authUrl) ? oldSelf.didit.authUrl : 'https://apx.didit.me/auth/v2')",
+        "spec.didit.authUrl cannot change: an account belongs to its server. Create another IdentityAccount instead",
+    ),
+    validation = rule(
         "self.secret.name != oldSelf.secret.name || (has(self.secret.type) ? self.secret.type : 'Opaque') == (has(oldSelf.secret.type) ? oldSelf.secret.type : 'Opaque')",
         "spec.secret.type cannot change while spec.secret.name stays: Kubernetes does not let a Secret change its type. Choose another name as well",
     ),
@@ -162,7 +166,7 @@ pub struct IdentityAccountSpec {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DiditAccount {
-    /// Base address of Didit's auth host: `https://apx.didit.me/auth/v2` when absent.
+    /// Base address of Didit's auth host: `https://apx.didit.me/auth/v2` when absent. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     #[x_kube(validation = rule(IS_BASE_ADDRESS, AUTH_URL_FORM))]
@@ -298,6 +302,9 @@ pub struct RegistrationStatus {
     /// Before this time no further code is asked for on account of the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resend_after: Option<Time>,
+    /// What the last code was asked for with: with another password or address of the identity API it is not tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_inputs_version: Option<String>,
     /// Codes that were asked for since somebody last asked by annotation.
     #[serde(default)]
     #[schemars(with = "i32", range(min = 0))]
@@ -349,6 +356,9 @@ pub struct PendingCall {
     /// Value of the annotation that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
+    /// What it is made with: the versions of the password and of the identity API's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs_version: Option<String>,
 }
 
 /// Calls of a sign-up, by their names in Didit's API.

@@ -38,6 +38,8 @@ struct Known {
 struct Entry {
     reference: ObjectReference,
     email: String,
+    created: Option<Timestamp>,
+    is_deleted: bool,
     version: u64,
     auth_url: String,
     recorded: Recorded,
@@ -51,6 +53,8 @@ struct Offered {
     verified: bool,
     auth_url: String,
     secret: SecretTemplate,
+    /// The name of the Secret that is written.
+    written: Option<String>,
     /// Reason of its condition `Ready`. Messages may count time; their every change must not wake everybody.
     reason: Option<String>,
 }
@@ -138,6 +142,26 @@ impl AccountRegistry {
         )
     }
 
+    /// An older resource for the same address at the same auth host, whatever its case. Each would make a password of its
+    /// own, and each registration would make the other's worthless.
+    #[must_use]
+    pub fn claimant(&self, account: &IdentityAccount) -> Option<Place> {
+        let (own, own_place) = (Entry::of(account), place(account));
+        let age = |entry: &Entry, place: &Place| (entry.created, place.clone());
+        self.lock()
+            .accounts
+            .iter()
+            .filter(|(place, entry)| {
+                **place != own_place
+                    && !entry.is_deleted
+                    && entry.auth_url == own.auth_url
+                    && entry.email.eq_ignore_ascii_case(&own.email)
+                    && age(entry, place) < age(&own, &own_place)
+            })
+            .min_by_key(|(place, entry)| age(entry, place))
+            .map(|(place, _)| place.clone())
+    }
+
     /// Waits until no other account decides whether it may call.
     pub async fn turn(&self) -> Turn<'_> {
         Turn {
@@ -155,10 +179,12 @@ impl Entry {
         let status = account.status.clone().unwrap_or_default();
         let auth_url = account.spec.didit.auth_url.as_deref().unwrap_or(DIDIT_AUTH_URL);
         let auth_url = normal(auth_url);
-        let recorded = Recorded::of(&status);
+        let recorded = Recorded::of(&status).as_of(Timestamp::now());
         Self {
             reference: account.object_ref(&()),
             email: account.spec.email.clone(),
+            created: account.creation_timestamp().map(|time| time.0),
+            is_deleted: account.meta().deletion_timestamp.is_some(),
             version: account
                 .resource_version()
                 .and_then(|version| version.parse().ok())
@@ -168,6 +194,7 @@ impl Entry {
                 verified: recorded.verified,
                 auth_url: auth_url.clone(),
                 secret: account.spec.secret.clone(),
+                written: status.secret.as_ref().map(|secret| secret.name.clone()),
                 reason: conditions::find(&status.conditions, READY).map(|ready| ready.reason.clone()),
             },
             auth_url,
@@ -188,6 +215,7 @@ pub fn normal(auth_url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use serde_json::{Value, json};
 
     use super::*;
@@ -239,6 +267,39 @@ mod tests {
                 .wait(Caller::Schedule, now)
                 .is_some()
         );
+    }
+
+    #[test]
+    fn an_address_is_of_the_older_account_at_that_host() {
+        let registry = AccountRegistry::default();
+        let created = |name: &str, auth_url: &str, email: &str, time: &str| {
+            let mut account = account(name, 1, auth_url, &[]);
+            account.metadata.creation_timestamp = Some(Time(time.parse().unwrap()));
+            account.spec.email = email.to_owned();
+            account
+        };
+        let host = "https://a.example/v2";
+        let older = created("z", host, "Ops@corp.example.net", "2026-11-25T07:00:00Z");
+        let younger = created("a", host, "ops@Corp.example.net", "2026-11-25T08:00:00Z");
+        let same_time = created("b", host, "ops@corp.example.net", "2026-11-25T08:00:00Z");
+        let elsewhere = created(
+            "c",
+            "https://b.example/v2",
+            "ops@corp.example.net",
+            "2026-11-25T09:00:00Z",
+        );
+        let other = created("d", host, "dev@corp.example.net", "2026-11-25T09:00:00Z");
+        for account in [&older, &younger, &same_time, &elsewhere, &other] {
+            registry.observe(account);
+        }
+        let at = |name: &str| Some(("ops".to_owned(), name.to_owned()));
+        assert_eq!(registry.claimant(&older), None);
+        assert_eq!(registry.claimant(&younger), at("z"));
+        assert_eq!(registry.claimant(&elsewhere), None);
+        assert_eq!(registry.claimant(&other), None);
+        registry.gone("ops", "z");
+        assert_eq!(registry.claimant(&younger), None);
+        assert_eq!(registry.claimant(&same_time), at("a"));
     }
 
     #[test]

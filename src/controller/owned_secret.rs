@@ -17,13 +17,13 @@ use crate::api::client_application::{PublishedSecret, SECRET_SYNCED};
 use crate::api::conditions::{Finding, Truth};
 use crate::api::names::{
     APPLICATION_DIGEST_ANNOTATION, CONTENT_DIGEST_ANNOTATION, CONTENT_KEYS_ANNOTATION,
-    CREDENTIALS_SECRET_TYPE, FIELD_MANAGER, FORM_ANNOTATION, MANAGED_BY, MANAGED_BY_LABEL, OWNER_ANNOTATION,
-    OWNER_UID_ANNOTATION, TOKEN_ANNOTATION,
+    CREDENTIALS_SECRET_TYPE, FIELD_MANAGER, FORM_ANNOTATION, LAYOUT_ANNOTATION, MANAGED_BY, MANAGED_BY_LABEL,
+    OWNER_ANNOTATION, OWNER_UID_ANNOTATION, TOKEN_ANNOTATION,
 };
 use crate::api::secret::{SecretTemplate, SecretType};
 use crate::api::token::TokenStatus;
 use crate::credential::secret_content::layout::LayoutError;
-use crate::credential::secret_content::{self, Content, Layout};
+use crate::credential::secret_content::{self, Content, Layout, Vocabulary};
 use crate::kube_ext::events::Events;
 use crate::kube_ext::index::SecretIndex;
 
@@ -334,6 +334,16 @@ pub fn published(live: &Secret, template: &SecretTemplate, api_url: &str) -> Pub
 #[must_use]
 pub fn form(template: &SecretTemplate) -> String {
     secret_content::form(template, type_name(template))
+}
+
+/// How an account's Secret was laid out when it was written; as `template` wants it where it does not say so itself.
+#[must_use]
+pub fn written_layout(live: &Secret, template: &SecretTemplate) -> Layout {
+    let written: Option<SecretTemplate> = live
+        .annotations()
+        .get(LAYOUT_ANNOTATION)
+        .and_then(|layout| serde_json::from_str(layout).ok());
+    Layout::of(written.as_ref().unwrap_or(template), Vocabulary::Didit)
 }
 
 /// Who a Secret belongs to, for a sentence.

@@ -224,6 +224,11 @@ pub(super) fn accounts() -> Vec<Case> {
             ByRule("spec.email cannot change"),
         ),
         changed(
+            "another identity API",
+            json!({"didit": {"authUrl": "https://other.corp.example.net/auth/v2"}}),
+            ByRule("spec.didit.authUrl cannot change"),
+        ),
+        changed(
             "another type for the same account's Secret",
             json!({"secret": {"type": "keywright.dev/credentials"}}),
             ByRule(SECRET_TYPE),

@@ -23,8 +23,10 @@ use crate::controller::token::need::{self, Why};
 use crate::controller::token::promise;
 use crate::controller::token::service::{Ask, Obtained};
 use crate::credential::onboarding::{LoginOutcome, Move, Outcome};
+use crate::identity::ErrorKind;
 use crate::identity::didit::password;
 use crate::identity::didit::registration::{Bootstrap, CodeTried};
+use crate::identity::session::Gate;
 
 /// Pauses between tries to save what comes once.
 const SAVE_PAUSES: [Duration; 5] = [
@@ -62,6 +64,7 @@ impl IdentityAccounts {
             }),
             Step::LogIn => self.log_in(pass).await,
             Step::TakeInSaved => {
+                self.forget_refusals(pass).await;
                 let held = held(&pass.object, pass.live.as_ref());
                 Ok(match Belongings::held(&held) {
                     Some(belongings) => Evidence::SavedFound(belongings.identifiers()),
@@ -112,23 +115,28 @@ impl IdentityAccounts {
             return Ok(Evidence::BudgetChanged(pass.observed.budget.clone()));
         }
         let observed = &pass.observed;
-        let recorded = observed
-            .recorded
-            .begin(call, observed.mark(), observed.code_request.as_deref(), now);
+        let recorded = observed.recorded.begin(
+            call,
+            observed.mark(),
+            observed.code_request.as_deref(),
+            observed.inputs_version(),
+            now,
+        );
         recorded.write_to(&mut status);
         self.record(pass, &status).await?;
         Ok(Evidence::IntentRecorded(Box::new(status)))
     }
 
-    async fn call(&self, pass: &Pass, call: RegistrationCall) -> Result<Evidence, ReconcileError> {
+    async fn call(&self, pass: &mut Pass, call: RegistrationCall) -> Result<Evidence, ReconcileError> {
         let (outcome, trouble, saved) = match self.registration(pass) {
             Err(error) => {
                 let (outcome, trouble) = failed(&error);
                 (outcome, trouble, None)
             }
             Ok(registration) => {
-                let email = &pass.observed.spec.email;
-                match (call, &pass.password, &pass.code) {
+                let email = &pass.observed.spec.email.clone();
+                let password = pass.password.clone();
+                match (call, &password, &pass.code) {
                     (RegistrationCall::Register, Some(password), _) => {
                         without_secret(asked(registration.register(email, password).await))
                     }
@@ -148,6 +156,9 @@ impl IdentityAccounts {
                 }
             }
         };
+        if outcome == Outcome::Verified {
+            self.forget_refusals(pass).await;
+        }
         tracing::info!(call = ?call, outcome = outcome_name(&outcome), "a call of the sign-up ended");
         Ok(Evidence::CallEnded {
             outcome,
@@ -159,7 +170,7 @@ impl IdentityAccounts {
 
     /// The answer to the right code comes once: it is written before anything else, and more than once if need be. Where
     /// that fails, a login finds the account.
-    async fn save_bootstrap(&self, pass: &Pass, password: &SecretString, bootstrap: Bootstrap) -> Ended {
+    async fn save_bootstrap(&self, pass: &mut Pass, password: &SecretString, bootstrap: Bootstrap) -> Ended {
         let token = self.bootstrap_token(pass, &bootstrap.tokens, bootstrap.asked_at);
         let belongings = Belongings {
             organization_id: Some(bootstrap.organization.id),
@@ -180,6 +191,7 @@ impl IdentityAccounts {
                 Err(error) => {
                     tracing::warn!("the answer to the code could not be saved yet: {error}");
                     trouble = Some(error.to_string());
+                    self.see_secret(pass).await;
                 }
             }
         }
@@ -189,20 +201,40 @@ impl IdentityAccounts {
     async fn log_in(&self, pass: &Pass) -> Result<Evidence, ReconcileError> {
         let ended = |outcome, trouble, saved| Evidence::LoginEnded {
             outcome,
+            braked_until: None,
             trouble,
             saved,
             at: Timestamp::now(),
         };
         let known = pass.observed.status.application_id.as_deref();
         let read = match self.connect(pass) {
-            Ok(didit) => read_account(&didit, known).await,
+            Ok(didit) => {
+                // Another user of the session may have been refused since this pass began. That says nothing of now.
+                if let Gate::Closed(brake) = didit.session().record().gate(Timestamp::now()) {
+                    return Ok(Evidence::LoginBraked {
+                        until: brake.until,
+                        message: brake.message,
+                    });
+                }
+                read_account(&didit, known).await
+            }
             Err(error) => Err(error),
         };
         let belongings = match read {
             Ok(belongings) => belongings,
             Err(error) => {
-                let (outcome, trouble) = not_logged_in(&error, Timestamp::now());
-                return Ok(ended(outcome, trouble, None));
+                let at = Timestamp::now();
+                let (outcome, trouble) = not_logged_in(&error, at);
+                return Ok(Evidence::LoginEnded {
+                    outcome,
+                    braked_until: match error.kind {
+                        ErrorKind::Braked { until, .. } => Some(until),
+                        _ => None,
+                    },
+                    trouble,
+                    saved: None,
+                    at,
+                });
             }
         };
         let Some(password) = &pass.password else {

@@ -16,7 +16,7 @@ use crate::controller::login_ledger::{self, StatusLedger};
 use crate::credential::onboarding::{LoginOutcome, Outcome};
 use crate::identity::didit::registration::{CodeRequested, Registration, RegistrationConfig};
 use crate::identity::didit::{Didit, DiditConfig, OrganizationChoice};
-use crate::identity::session::{Brake, Gate, LoginRecord};
+use crate::identity::session::{Brake, Gate, LoginLedger, LoginRecord};
 use crate::identity::{Application, BrakeReason, CallError, ErrorKind, IdentityApi, Organization};
 use kube::Api;
 
@@ -99,6 +99,31 @@ impl IdentityAccounts {
             didit: Arc::clone(&didit),
         });
         Ok(didit)
+    }
+
+    /// What was refused before the account was verified says nothing of it now: the brake is released, here and for the
+    /// providers that share the session.
+    pub(super) async fn forget_refusals(&self, pass: &mut Pass) {
+        pass.observed.login_braked_until = None;
+        pass.observed.learned.brake = None;
+        let place = pass.place();
+        let kept = self
+            .kept()
+            .get_mut(&place)
+            .and_then(|kept| kept.connection.take());
+        let forgotten = match kept {
+            Some(connection) => connection.didit.session().forget_refusals().await,
+            None if pass.observed.status.login.is_some() => {
+                let version = pass.observed.inputs_version().to_owned();
+                let api = Api::namespaced(self.client.clone(), &place.0);
+                let ledger = StatusLedger::new(api, Arc::clone(&pass.object), version.clone());
+                ledger.record(&LoginRecord::for_credentials(None, &version)).await
+            }
+            None => Ok(()),
+        };
+        if let Err(why) = forgotten {
+            tracing::warn!("a brake from before the account was verified holds until it ends: {why}");
+        }
     }
 
     /// The brake on logins with the present password.

@@ -11,6 +11,7 @@ use crate::api::identity_account::{
     CODE_RECEIVED, CodeMailed, IdentityAccountStatus, LoginNeeded, REGISTERED, RegistrationCall, VERIFIED,
 };
 use crate::api::token::TOKEN_FRESH;
+use crate::controller::index::Place;
 use crate::credential::onboarding::{Sending, Stop, WaitReason};
 
 /// Reason of stages that are not reached yet.
@@ -20,6 +21,21 @@ const WAITING: &str = "Waiting";
 pub(super) fn suspended() -> Finding {
     let message = "spec.suspend is true: nothing is called and nothing is written until it is removed";
     Finding::new(SUSPENDED, Truth::True, "Suspended", message)
+}
+
+/// What is said of a resource whose address is another resource's. Names of other namespaces are not told.
+pub(super) fn claimed(observed: &Observed, (namespace, name): &Place) -> Finding {
+    let who = if *namespace == observed.resource.namespace {
+        format!("IdentityAccount {name}, which is older,")
+    } else {
+        "an older IdentityAccount of another namespace".to_owned()
+    };
+    let message = format!(
+        "{who} has the address {} at this server, and two would lock each other out: nothing is called for this one. \
+         Delete one of the two, or create another IdentityAccount with another address",
+        observed.spec.email
+    );
+    Finding::new(REGISTERED, Truth::False, "AddressClaimed", message)
 }
 
 /// The conditions in order.
@@ -191,6 +207,9 @@ fn waiting_for_code(observed: &Observed, sending: &Sending, now: Timestamp) -> F
     let finding = |reason: &str, message: String| Finding::new(CODE_RECEIVED, Truth::False, reason, message);
     let start = wording::code_so_far(observed, sending, now);
     match &observed.code {
+        CodeView::Unreadable { finding: found, .. } => {
+            finding(&found.reason, format!("{start}; {}", found.message))
+        }
         CodeView::Absent { reason, message, .. } => finding(reason, format!("{start}; {message}")),
         CodeView::There(_) if observed.spec.code.mailbox.is_some() => finding(
             "CodeRefused",

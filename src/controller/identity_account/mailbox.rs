@@ -45,6 +45,8 @@ pub(super) struct NextLook {
     version: String,
     /// Whether it holds although another mail was asked for.
     is_refusal: bool,
+    /// Why the look before could not read the mailbox.
+    unreadable: Option<Box<Finding>>,
 }
 
 /// A mailbox that can be read.
@@ -58,8 +60,8 @@ impl IdentityAccounts {
     /// Sees whether there is a code, as far as that costs nothing that is scarce.
     pub(super) async fn see_code(&self, pass: &mut Pass) -> Result<(), ReconcileError> {
         if pass.observed.spec.code.mailbox.is_some() {
-            if let Some(until) = self.next_look(pass).await? {
-                pass.observed.code = CodeView::Later { until };
+            if let Some((until, unreadable)) = self.next_look(pass).await? {
+                pass.observed.code = CodeView::Later { until, unreadable };
             }
             return Ok(());
         }
@@ -117,16 +119,15 @@ impl IdentityAccounts {
     }
 
     async fn look_into_mailbox(&self, pass: &mut Pass) -> Result<Evidence, ReconcileError> {
-        let Some(sending) = pass.observed.recorded.sending.clone() else {
-            return Ok(Evidence::CodeLookedFor(CodeView::NotLooked));
-        };
         let opened = match self.open_mailbox(pass).await? {
             Ok(opened) => opened,
-            Err(finding) => {
-                return Ok(self.looked(pass, "", &finding.reason, finding.message, LATER, false));
-            }
+            Err(finding) => return Ok(self.unreadable(pass, "", finding, LATER, false)),
         };
         let now = Timestamp::now();
+        let recorded = &pass.observed.recorded;
+        let Some(sending) = recorded.sending.clone().filter(|_| recorded.takes_codes(now)) else {
+            return Ok(self.try_mailbox(pass, &opened, now).await);
+        };
         let pace = if now.duration_since(sending.at) < SOON_FOR {
             SOON
         } else {
@@ -137,14 +138,14 @@ impl IdentityAccounts {
             Ok(Lookup::Found(found)) => {
                 let Some(code) = OneTimeCode::parse(found.code.expose_secret()) else {
                     let message = "the newest mail holds no code that can be one".to_owned();
-                    return Ok(self.looked(pass, &version, "NoCodeInMail", message, pace, false));
+                    return Ok(self.looked(pass, &version, "NoCodeInMail", message, pace));
                 };
                 let view = mark(pass, &code);
                 if let CodeView::There(mark) = &view
                     && pass.observed.recorded.spent.contains(mark)
                 {
                     let message = "the newest mail holds a code that was tried already".to_owned();
-                    return Ok(self.looked(pass, &version, "CodeRefused", message, pace, false));
+                    return Ok(self.looked(pass, &version, "CodeRefused", message, pace));
                 }
                 pass.code = Some(code);
                 pass.mail = Some(Mail {
@@ -154,19 +155,33 @@ impl IdentityAccounts {
                 Ok(Evidence::CodeLookedFor(view))
             }
             Ok(Lookup::Absent(absence)) => {
-                Ok(self.looked(pass, &version, absence.reason(), absence.to_string(), pace, false))
+                Ok(self.looked(pass, &version, absence.reason(), absence.to_string(), pace))
             }
-            Err(error) => {
-                tracing::warn!("{error}");
-                let is_refusal = error.is_login_refused();
-                let (pause, message) = if is_refusal {
-                    (AFTER_REFUSAL, wording::mailbox_refused(&pass.observed, &error))
-                } else {
-                    (LATER, error.to_string())
-                };
-                Ok(self.looked(pass, &version, error.reason(), message, pause, is_refusal))
-            }
+            Err(error) => Ok(self.failed_to_read(pass, &version, &error)),
         }
+    }
+
+    /// Opens the mailbox before a mail is asked for. What is in it was not asked for.
+    async fn try_mailbox(&self, pass: &Pass, opened: &Opened, now: Timestamp) -> Evidence {
+        match opened.mailbox.find_code(now).await {
+            Ok(_) => Evidence::CodeLookedFor(CodeView::Absent {
+                reason: "WaitingForCode".to_owned(),
+                message: "the mailbox can be read".to_owned(),
+                again: None,
+            }),
+            Err(error) => self.failed_to_read(pass, &opened.version, &error),
+        }
+    }
+
+    fn failed_to_read(&self, pass: &Pass, version: &str, error: &MailboxError) -> Evidence {
+        tracing::warn!("{error}");
+        let is_refusal = error.is_login_refused();
+        let (pause, message) = if is_refusal {
+            (AFTER_REFUSAL, wording::mailbox_refused(&pass.observed, error))
+        } else {
+            (LATER, error.to_string())
+        };
+        self.unreadable(pass, version, missing(error.reason(), message), pause, is_refusal)
     }
 
     /// Marks or moves the mail whose code was taken.
@@ -179,6 +194,40 @@ impl IdentityAccounts {
         Evidence::MailSettled
     }
 
+    fn unreadable(
+        &self,
+        pass: &Pass,
+        version: &str,
+        finding: Finding,
+        pause: SignedDuration,
+        is_refusal: bool,
+    ) -> Evidence {
+        let finding = Box::new(finding);
+        let unreadable = Some(finding.clone());
+        let again = self.look_later(pass, version, pause, is_refusal, unreadable);
+        Evidence::CodeLookedFor(CodeView::Unreadable { finding, again })
+    }
+
+    /// Remembers when the mailbox is looked into next, and returns that.
+    fn look_later(
+        &self,
+        pass: &Pass,
+        version: &str,
+        pause: SignedDuration,
+        is_refusal: bool,
+        unreadable: Option<Box<Finding>>,
+    ) -> Timestamp {
+        let at = Timestamp::now().saturating_add(pause).unwrap_or(Timestamp::MAX);
+        let look = NextLook {
+            at,
+            version: looked_for(pass, version, is_refusal),
+            is_refusal,
+            unreadable,
+        };
+        self.kept().entry(pass.place()).or_default().next_look = Some(look);
+        at
+    }
+
     fn looked(
         &self,
         pass: &Pass,
@@ -186,15 +235,8 @@ impl IdentityAccounts {
         reason: &str,
         message: String,
         pause: SignedDuration,
-        is_refusal: bool,
     ) -> Evidence {
-        let at = Timestamp::now().saturating_add(pause).unwrap_or(Timestamp::MAX);
-        let look = NextLook {
-            at,
-            version: looked_for(pass, version, is_refusal),
-            is_refusal,
-        };
-        self.kept().entry(pass.place()).or_default().next_look = Some(look);
+        let at = self.look_later(pass, version, pause, false, None);
         Evidence::CodeLookedFor(CodeView::Absent {
             reason: reason.to_owned(),
             message,
@@ -203,18 +245,26 @@ impl IdentityAccounts {
     }
 
     /// When the mailbox is looked into next, if that is not now.
-    async fn next_look(&self, pass: &Pass) -> Result<Option<Timestamp>, ReconcileError> {
-        let (at, version, is_refusal) = {
+    async fn next_look(
+        &self,
+        pass: &Pass,
+    ) -> Result<Option<(Timestamp, Option<Box<Finding>>)>, ReconcileError> {
+        let (at, version, is_refusal, unreadable) = {
             let kept = self.kept();
             let look = kept.get(&pass.place()).and_then(|kept| kept.next_look.as_ref());
             match look {
-                Some(look) if look.at > Timestamp::now() => (look.at, look.version.clone(), look.is_refusal),
+                Some(look) if look.at > Timestamp::now() => (
+                    look.at,
+                    look.version.clone(),
+                    look.is_refusal,
+                    look.unreadable.clone(),
+                ),
                 _ => return Ok(None),
             }
         };
         let opened = self.open_mailbox(pass).await?;
         let now = opened.map_or_else(|_| String::new(), |opened| opened.version);
-        Ok((looked_for(pass, &now, is_refusal) == version).then_some(at))
+        Ok((looked_for(pass, &now, is_refusal) == version).then_some((at, unreadable)))
     }
 
     async fn open_mailbox(&self, pass: &Pass) -> Result<Result<Opened, Finding>, ReconcileError> {

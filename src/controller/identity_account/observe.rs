@@ -86,7 +86,7 @@ impl IdentityAccounts {
         self.pauses.begin(&place);
         let spec = object.spec.clone();
         let status = object.status.clone().unwrap_or_default();
-        let recorded = Recorded::of(&status);
+        let recorded = Recorded::of(&status).as_of(Timestamp::now());
         let own = self.own_secret(&object, &owner, &status).await?;
         let rival = if resource.is_deleted {
             None
@@ -131,6 +131,7 @@ impl IdentityAccounts {
             earlier_secret: own.earlier,
             strays,
             rival: rival.map(|rival| rival.to_string()),
+            claimant: self.accounts.claimant(&object),
             is_password_outdated: is_password_outdated(&object, own.live.as_ref(), password.as_ref()),
             inputs,
             is_budget_known: self.accounts.is_complete(),
@@ -292,7 +293,8 @@ fn waits_for_code(observed: &Observed) -> bool {
             ..
         }
     );
-    is_ready && !observed.recorded.verified && observed.recorded.sending.is_some()
+    let is_waited_for = observed.recorded.sending.is_some() || observed.spec.code.mailbox.is_some();
+    is_ready && !observed.recorded.verified && is_waited_for
 }
 
 fn facts(object: &IdentityAccount) -> Facts {

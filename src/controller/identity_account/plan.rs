@@ -21,6 +21,9 @@ use crate::credential::onboarding::{Facts, Move, Password, Source, Stop, WaitRea
 /// How soon accounts are looked at again that wait until all are known.
 const UNTIL_LISTED: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether an address is free, since nobody tells.
+const UNTIL_FREE: Duration = Duration::from_secs(300);
+
 /// How often it is looked for a code that a person brings, where Secrets are not watched.
 const POLL: Duration = Duration::from_secs(10);
 
@@ -168,8 +171,25 @@ pub(super) fn decides(observed: &Observed, now: Timestamp) -> Move {
 
 fn sign_up(observed: &Observed, password: Password, now: Timestamp) -> Next {
     let decided = decide(&facts(observed, password), now);
+    // What is begun goes on; a password that is made for nothing would only mislead.
+    let is_beginning = matches!(
+        decided,
+        Move::StorePassword | Move::RecordIntent(RegistrationCall::Register)
+    );
+    if let Some(claimant) = observed.claimant.as_ref().filter(|_| is_beginning) {
+        return Next::Rest(
+            Situation::Halted(findings::claimed(observed, claimant)),
+            Some(UNTIL_FREE),
+        );
+    }
     if looks_first(observed, decided, now) {
         return Next::Do(Step::LookForCode);
+    }
+    // A mail that nobody can read is worth nothing, and mails are few.
+    if asks_for_mail(decided)
+        && let Some((finding, again)) = unreadable(observed)
+    {
+        return Next::Rest(Situation::Halted(finding.clone()), Some(until_time(again, now)));
     }
     match decided {
         Move::StorePassword => Next::Do(Step::StorePassword),
@@ -183,7 +203,15 @@ fn sign_up(observed: &Observed, password: Password, now: Timestamp) -> Next {
             let at = again.map_or(until, |again| again.min(until));
             Next::Rest(Situation::Waiting { until, reason }, Some(until_time(at, now)))
         }
-        Move::Stop(stop) => Next::Rest(Situation::Stopped(stop), None),
+        Move::Stop(stop) => {
+            let until = observed
+                .login_braked_until
+                .filter(|_| stop == Stop::SecondFactorRequired);
+            Next::Rest(
+                Situation::Stopped(stop),
+                until.map(|until| until_time(until, now)),
+            )
+        }
         Move::Settled => Next::Rest(Situation::Settled, None),
     }
 }
@@ -197,13 +225,32 @@ fn looks_first(observed: &Observed, decided: Move, now: Timestamp) -> bool {
         Move::Wait { reason, .. } => reason == WaitReason::HourlyBudget,
         _ => false,
     };
-    is_about_codes && observed.code == CodeView::NotLooked && observed.recorded.takes_codes(now)
+    // The mailbox is opened before a mail is sent to it.
+    let has_use = observed.recorded.takes_codes(now)
+        || (asks_for_mail(decided) && observed.spec.code.mailbox.is_some());
+    is_about_codes && observed.code == CodeView::NotLooked && has_use
+}
+
+fn asks_for_mail(decided: Move) -> bool {
+    matches!(
+        decided,
+        Move::RecordIntent(RegistrationCall::Register | RegistrationCall::ResendOtp)
+    )
+}
+
+/// Why the mailbox could not be read, and when it is tried again.
+fn unreadable(observed: &Observed) -> Option<(&Finding, Timestamp)> {
+    match &observed.code {
+        CodeView::Unreadable { finding, again } => Some((finding, *again)),
+        CodeView::Later { until, unreadable } => unreadable.as_deref().map(|finding| (finding, *until)),
+        _ => None,
+    }
 }
 
 /// When it is looked for a code again by itself.
 fn next_look(observed: &Observed) -> Option<Timestamp> {
     match &observed.code {
-        CodeView::Later { until } => Some(*until),
+        CodeView::Later { until, .. } | CodeView::Unreadable { again: until, .. } => Some(*until),
         CodeView::Absent { again, .. } => *again,
         CodeView::NotLooked | CodeView::There(_) => None,
     }

@@ -6,6 +6,7 @@ use crate::api::client_application::PublishedSecret;
 use crate::api::conditions::Finding;
 use crate::api::identity_account::{IdentityAccountSpec, IdentityAccountStatus, RegistrationCall};
 use crate::api::token::{FulfilledRequests, TokenStatus};
+use crate::controller::index::Place;
 pub use crate::controller::owned_secret::{SecretContent, SecretView};
 use crate::controller::token::findings::Trouble;
 use crate::controller::token::need::Why;
@@ -34,6 +35,8 @@ pub struct Observed {
     pub strays: Vec<String>,
     /// An older resource of the namespace that claims the same Secret.
     pub rival: Option<String>,
+    /// An older resource for the same address at the same identity API.
+    pub claimant: Option<Place>,
     /// The Secret holds another password than the one that `spec.passwordSecretRef` names.
     pub is_password_outdated: bool,
     /// What calls are made with.
@@ -96,6 +99,8 @@ pub enum CodeView {
     Later {
         /// That time.
         until: Timestamp,
+        /// Why the last look could not read it.
+        unreadable: Option<Box<Finding>>,
     },
     /// There is none.
     Absent {
@@ -105,6 +110,13 @@ pub enum CodeView {
         message: String,
         /// When to look again.
         again: Option<Timestamp>,
+    },
+    /// The mailbox cannot be read.
+    Unreadable {
+        /// Why, and what to do.
+        finding: Box<Finding>,
+        /// When to look again.
+        again: Timestamp,
     },
     /// There is one: its mark.
     There(String),
@@ -232,10 +244,19 @@ pub enum Evidence {
         /// When.
         at: Timestamp,
     },
+    /// No login was made: the brake of an earlier one holds.
+    LoginBraked {
+        /// Until then.
+        until: Timestamp,
+        /// Why, as a sentence.
+        message: String,
+    },
     /// The login has ended.
     LoginEnded {
         /// How.
         outcome: LoginOutcome,
+        /// The brake that it put on ends then.
+        braked_until: Option<Timestamp>,
         /// What went wrong, as a sentence.
         trouble: Option<String>,
         /// The Secret, where it worked.
@@ -366,12 +387,18 @@ impl Observed {
                 self.code = CodeView::NotLooked;
                 self.take_in(saved);
             }
+            Evidence::LoginBraked { until, message } => {
+                self.login_braked_until = Some(until);
+                self.learned.brake = Some(message);
+            }
             Evidence::LoginEnded {
                 outcome,
+                braked_until,
                 trouble,
                 saved,
                 at,
             } => {
+                self.login_braked_until = braked_until.or(self.login_braked_until);
                 let request = self.code_request.as_deref();
                 self.recorded = self
                     .recorded

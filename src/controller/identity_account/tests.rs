@@ -9,7 +9,7 @@ use super::state::{
     Step, TokenView,
 };
 use crate::api::client_application::PublishedSecret;
-use crate::api::conditions::{READY, find};
+use crate::api::conditions::{Finding, READY, Truth, find};
 use crate::api::identity_account::{
     CODE_RECEIVED, IdentityAccountStatus, LoginNeeded, REGISTERED, RegistrationCall, VERIFIED,
 };
@@ -63,6 +63,7 @@ fn observed(change: &Value) -> Observed {
         earlier_secret: None,
         strays: Vec::new(),
         rival: None,
+        claimant: None,
         is_password_outdated: false,
         inputs: Inputs::Ready {
             password: Password::Absent,
@@ -151,6 +152,7 @@ fn code_sent(refused: u32) -> Recorded {
             mailed: crate::api::identity_account::CodeMailed::Yes,
             resend_after: at(0),
             refused,
+            inputs_version: Some("secret-1/made".into()),
         }),
         mails: 1,
         calls: vec![at(-60)],
@@ -203,7 +205,10 @@ fn pass(observed: &mut Observed, outcome: &Outcome) -> (Vec<&'static str>, Plan)
             Step::RecordStatus => Evidence::StatusRecorded(Box::new(plan.status)),
             Step::RecordIntent(call) => {
                 let mut status = plan.status;
-                let recorded = observed.recorded.begin(*call, observed.mark(), None, at(0));
+                let recorded =
+                    observed
+                        .recorded
+                        .begin(*call, observed.mark(), None, observed.inputs_version(), at(0));
                 recorded.write_to(&mut status);
                 Evidence::IntentRecorded(Box::new(status))
             }
@@ -221,6 +226,7 @@ fn pass(observed: &mut Observed, outcome: &Outcome) -> (Vec<&'static str>, Plan)
             },
             Step::LogIn => Evidence::LoginEnded {
                 outcome: LoginOutcome::Recovered,
+                braked_until: None,
                 trouble: None,
                 saved: Some(saved("digest", belongings())),
                 at: at(0),
@@ -293,7 +299,10 @@ fn a_code_is_looked_for_before_another_mail_is_asked_for_and_after_each_call() {
     let sending = observed.recorded.sending.as_mut().unwrap();
     (sending.at, sending.resend_after) = (at(-240), at(-180));
     assert_eq!(step(&observed), Some("look_for_code"));
-    observed.code = CodeView::Later { until: at(5) };
+    observed.code = CodeView::Later {
+        until: at(5),
+        unreadable: None,
+    };
     assert_eq!(step(&observed), Some("record_intent"));
 
     for (call, outcome) in [
@@ -301,7 +310,7 @@ fn a_code_is_looked_for_before_another_mail_is_asked_for_and_after_each_call() {
         (RegistrationCall::Register, Outcome::Abandoned),
     ] {
         observed.code = CodeView::There("mark".into());
-        observed.recorded = code_sent(0).begin(call, Some("mark"), None, at(-1));
+        observed.recorded = code_sent(0).begin(call, Some("mark"), None, "secret-1/made", at(-1));
         observed.absorb(Evidence::CallEnded {
             outcome,
             trouble: None,
@@ -344,16 +353,19 @@ fn a_mailbox_without_the_mail_is_looked_into_again_and_says_why() {
     let wake = plan.wake.unwrap().as_secs();
     assert!((5..6).contains(&wake), "{wake}");
     // It is not looked into before, whatever wakes the resource.
-    observed.code = CodeView::Later { until: at(5) };
+    observed.code = CodeView::Later {
+        until: at(5),
+        unreadable: None,
+    };
     assert_eq!(step(&observed), None);
 }
 
 #[test]
 fn nothing_is_called_while_something_is_in_the_way() {
     let foreign = SecretView::Foreign { owner: NOBODY.into() };
-    let missing = crate::api::conditions::Finding::new(
+    let missing = Finding::new(
         REGISTERED,
-        crate::api::conditions::Truth::False,
+        Truth::False,
         "PasswordNotFound",
         "Secret shop/password does not exist",
     );
@@ -436,7 +448,7 @@ fn what_was_saved_before_a_crash_is_taken_without_a_call() {
         let mut recorded = code_sent(0);
         recorded.login_needed = call.is_none().then_some(LoginNeeded::AnswerLost);
         if let Some(call) = call {
-            recorded = recorded.begin(call, Some("mark"), None, at(-10));
+            recorded = recorded.begin(call, Some("mark"), None, "secret-1/made", at(-10));
         }
         let mut observed = with_password(observed(&json!({})), recorded);
         observed.secret = ours("digest", SecretContent::Current);
@@ -453,7 +465,13 @@ fn what_was_saved_before_a_crash_is_taken_without_a_call() {
 
 #[test]
 fn a_call_that_an_earlier_process_began_is_never_made_again_before_its_outcome_is_looked_at() {
-    let recorded = code_sent(0).begin(RegistrationCall::VerifyEmail, Some("mark"), None, at(-300));
+    let recorded = code_sent(0).begin(
+        RegistrationCall::VerifyEmail,
+        Some("mark"),
+        None,
+        "secret-1/made",
+        at(-300),
+    );
     let mut observed = with_password(observed(&json!({})), recorded);
     observed.code = CodeView::There("mark".into());
     let (steps, plan) = pass(&mut observed, &Outcome::Verified);
@@ -578,9 +596,15 @@ fn what_was_given_up_says_what_to_do_and_is_silent() {
             }),
             ..code_sent(0)
         };
-        let observed = with_password(observed(&json!({})), recorded);
+        let mut observed = with_password(observed(&json!({})), recorded);
+        // The end of the brake is all that is waited for.
+        let is_braked = stop == Stop::SecondFactorRequired;
+        observed.login_braked_until = is_braked.then(|| at(600));
         let plan = next(&observed);
-        assert!(plan.step.is_none() && plan.wake.is_none(), "{stop:?}");
+        assert!(
+            plan.step.is_none() && plan.wake.is_some() == is_braked,
+            "{stop:?}"
+        );
         let (status, reason, message) = condition(&plan, READY);
         assert_eq!((status.as_str(), reason.as_str()), ("False", stop.as_str()));
         assert!(message.starts_with("Didit said no; "), "{message}");
@@ -630,11 +654,134 @@ fn any_recorded() -> impl Strategy<Value = Recorded> {
             recorded.login_needed = login_needed;
             recorded.retry_at = retry.map(at);
             match call {
-                Some(call) => recorded.begin(call, Some("mark"), None, at(-5)),
+                Some(call) => recorded.begin(call, Some("mark"), None, "secret-1/made", at(-5)),
                 None => recorded,
             }
         },
     )
+}
+
+#[test]
+fn a_brake_of_an_earlier_login_is_waited_for_and_no_refusal_of_this_account() {
+    let mut recorded = code_sent(0);
+    recorded.sending = None;
+    recorded.login_needed = Some(LoginNeeded::AddressTaken);
+    let mut observed = with_password(observed(&json!({})), recorded);
+    assert_eq!(step(&observed), Some("log_in"));
+    observed.absorb(Evidence::LoginBraked {
+        until: at(600),
+        message: "refused".into(),
+    });
+    let plan = next(&observed);
+    assert!(plan.step.is_none(), "{:?}", plan.step);
+    assert_eq!(condition(&plan, VERIFIED).1, "LoginBraked");
+    assert_eq!(observed.recorded.stopped, None);
+}
+
+#[test]
+fn a_younger_account_with_the_same_address_calls_nothing() {
+    for recorded in [
+        Recorded::default(),
+        Recorded {
+            calls: vec![at(-4000)],
+            ..Recorded::default()
+        },
+    ] {
+        let mut observed = with_password(observed(&json!({})), recorded);
+        for (namespace, told) in [
+            ("shop", "IdentityAccount first"),
+            ("other", "of another namespace"),
+        ] {
+            observed.claimant = Some((namespace.into(), "first".into()));
+            let plan = next(&observed);
+            assert!(plan.step.is_none() && plan.blocked, "{:?}", plan.step);
+            let (_, reason, message) = condition(&plan, REGISTERED);
+            assert_eq!(reason, "AddressClaimed");
+            assert!(message.contains(told), "{message}");
+            assert_eq!(condition(&plan, READY).1, "AddressClaimed");
+        }
+        observed.inputs = Inputs::Ready {
+            password: Password::Absent,
+            version: String::new(),
+        };
+        assert!(!matches!(
+            step(&observed),
+            Some("store_password" | "record_intent")
+        ));
+        observed.claimant = None;
+    }
+    let mut begun = with_password(observed(&json!({})), code_sent(0));
+    begun.claimant = Some(("shop".into(), "first".into()));
+    begun.code = CodeView::There("mark".into());
+    assert_eq!(
+        step(&begun),
+        Some("record_intent"),
+        "the code is tried all the same"
+    );
+}
+
+#[test]
+fn no_mail_is_asked_for_while_the_mailbox_cannot_be_read() {
+    let spec = json!({"code": {"mailbox": {"host": "imap.corp.example.net", "secretRef": {"name": "box"}}}});
+    let mut first = with_password(observed(&spec), Recorded::default());
+    assert_eq!(step(&first), Some("look_for_code"), "before the first mail");
+    let mut later = with_password(observed(&spec), code_sent(0));
+    let sending = later.recorded.sending.as_mut().unwrap();
+    (sending.at, sending.resend_after) = (at(-240), at(-180));
+    let finding = Box::new(Finding::new(
+        CODE_RECEIVED,
+        Truth::False,
+        "MailboxLoginRefused",
+        "the mail server refuses the password",
+    ));
+    for observed in [&mut first, &mut later] {
+        for code in [
+            CodeView::Unreadable {
+                finding: finding.clone(),
+                again: at(30),
+            },
+            CodeView::Later {
+                until: at(30),
+                unreadable: Some(finding.clone()),
+            },
+        ] {
+            observed.code = code;
+            let plan = next(observed);
+            assert!(plan.step.is_none(), "{:?}", plan.step);
+            assert_eq!(condition(&plan, READY).1, "MailboxLoginRefused");
+            assert_eq!(plan.wake.map(|wake| wake.as_secs()), Some(30));
+        }
+        observed.code = CodeView::Absent {
+            reason: "NoMail".into(),
+            message: "no mail".into(),
+            again: None,
+        };
+        assert_eq!(step(observed), Some("record_intent"));
+    }
+}
+
+#[test]
+fn a_second_factor_is_looked_for_again_when_the_brake_ends() {
+    let mut recorded = code_sent(0);
+    recorded.login_needed = Some(LoginNeeded::AnswerLost);
+    let mut observed = with_password(observed(&json!({})), recorded);
+    observed.absorb(Evidence::LoginEnded {
+        outcome: LoginOutcome::SecondFactorRequired {
+            message: "a second factor".into(),
+        },
+        braked_until: Some(at(600)),
+        trouble: None,
+        saved: None,
+        at: at(0),
+    });
+    observed.is_unrecorded = false;
+    let plan = next(&observed);
+    assert_eq!(condition(&plan, VERIFIED).1, "SecondFactorRequired");
+    assert!(
+        plan.wake.is_some_and(|wake| wake.as_secs() == 600),
+        "{:?}",
+        plan.wake
+    );
 }
 
 proptest! {

@@ -88,11 +88,11 @@ impl Belongings {
 
 /// What the account's Secret holds, laid out as it was when it was written.
 pub(super) fn held(object: &IdentityAccount, live: Option<&Secret>) -> Held {
-    let written: Option<SecretTemplate> = live
-        .and_then(|live| live.annotations().get(LAYOUT_ANNOTATION))
-        .and_then(|layout| serde_json::from_str(layout).ok());
-    let template = written.as_ref().unwrap_or(&object.spec.secret);
-    let layout = Layout::of(template, Vocabulary::Didit);
+    let template = &object.spec.secret;
+    let layout = match live {
+        Some(live) => owned_secret::written_layout(live, template),
+        None => Layout::of(template, Vocabulary::Didit),
+    };
     Held::of(live.cloned(), &Owner::of(object), layout)
 }
 
@@ -113,6 +113,20 @@ fn layout_annotation(template: &SecretTemplate) -> String {
 impl IdentityAccounts {
     pub(super) fn secrets_api(&self, pass: &Pass) -> Api<Secret> {
         Api::namespaced(self.client.clone(), &pass.observed.resource.namespace)
+    }
+
+    /// Looks at the Secret anew before another try to write it: it may have been deleted or made meanwhile.
+    pub(super) async fn see_secret(&self, pass: &mut Pass) {
+        let template = &pass.observed.spec.secret;
+        match self.secrets_api(pass).get_opt(&template.name).await {
+            Ok(live) => {
+                let view = live.as_ref().map_or(SecretView::Absent, |live| {
+                    owned_secret::view(live, &pass.owner, template, pass.observed.status.secret.as_ref())
+                });
+                pass.observed.secret = view;
+            }
+            Err(error) => tracing::warn!("the Secret could not be looked at again: {error}"),
+        }
     }
 
     /// Writes the password alone.

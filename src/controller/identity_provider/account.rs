@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use secrecy::ExposeSecret;
 
@@ -11,22 +12,25 @@ use crate::api::IdentityAccount;
 use crate::api::conditions::{self, Finding, READY, Truth};
 use crate::api::identity_account::AccountState;
 use crate::api::provider::{AUTHENTICATED, AccountSecretReference, DIDIT_AUTH_URL, DiditProvider};
+use crate::api::secret::SecretTemplate;
 use crate::controller::ReconcileError;
 use crate::controller::accounts::normal;
 use crate::controller::index::Place;
-use crate::credential::secret_content::{Layout, Member, Vocabulary, read_back};
+use crate::controller::owned_secret::{self, Owner};
+use crate::credential::secret_content::{Member, read_back};
 
 /// The Secret with an account's credentials.
 pub(super) struct AccountSecret {
     /// Its name and the names of its keys.
     pub(super) reference: AccountSecretReference,
-    /// The `IdentityAccount` that it is written for, and how it is laid out.
+    /// The `IdentityAccount` that it is written for.
     of_account: Option<OfAccount>,
 }
 
 struct OfAccount {
-    name: String,
-    layout: Layout,
+    owner: Owner,
+    /// How it is laid out, unless it says so itself.
+    template: SecretTemplate,
 }
 
 /// The `IdentityAccount` that a provider names.
@@ -104,15 +108,19 @@ fn secret_of(
         );
         return Err(not_there("AccountElsewhere", message));
     }
-    let template = &account.spec.secret;
+    // The one that spec.secret names may belong to somebody else, or may not be written yet.
+    let Some(written) = status.secret else {
+        let message = format!("{named} has not written its Secret yet. Its status says why");
+        return Err(not_there("SecretNotFound", message));
+    };
     Ok(AccountSecret {
         reference: AccountSecretReference {
-            name: template.name.clone(),
+            name: written.name,
             keys: None,
         },
         of_account: Some(OfAccount {
-            name: name.to_owned(),
-            layout: Layout::of(template, Vocabulary::Didit),
+            owner: Owner::of(account),
+            template: account.spec.secret.clone(),
         }),
     })
 }
@@ -120,22 +128,41 @@ fn secret_of(
 impl AccountSecret {
     /// The `IdentityAccount` that it is written for.
     pub(super) fn account(&self) -> Option<&str> {
-        self.of_account.as_ref().map(|account| account.name.as_str())
+        self.of_account
+            .as_ref()
+            .map(|account| account.owner.name.as_str())
     }
 
-    /// The entries of the Secret under the names that [`Self::reference`] has.
-    pub(super) fn entries(&self, entries: BTreeMap<String, ByteString>) -> BTreeMap<String, ByteString> {
-        let Some(OfAccount { layout, .. }) = &self.of_account else {
-            return entries;
+    /// The entries of the Secret under the names that [`Self::reference`] has, or why they are not to be used: an
+    /// account's Secret has to be the account's own.
+    pub(super) fn entries(
+        &self,
+        secret: Secret,
+        namespace: &str,
+    ) -> Result<BTreeMap<String, ByteString>, Finding> {
+        let Some(OfAccount { owner, template }) = &self.of_account else {
+            return Ok(secret.data.unwrap_or_default());
         };
-        [Member::Email, Member::Password]
+        if !owned_secret::is_ours(&secret, owner) {
+            let message = format!(
+                "Secret {namespace}/{} belongs to {} and not to IdentityAccount {}, which spec.didit.accountRef names. \
+                 Choose another spec.secret.name for that account",
+                self.reference.name,
+                owned_secret::described_owner(&secret, owner),
+                owner.name
+            );
+            return Err(not_there("SecretConflict", message));
+        }
+        let layout = owned_secret::written_layout(&secret, template);
+        let entries = secret.data.unwrap_or_default();
+        Ok([Member::Email, Member::Password]
             .into_iter()
             .filter_map(|member| {
-                let value = read_back(&entries, layout, member)?;
+                let value = read_back(&entries, &layout, member)?;
                 let bytes = ByteString(value.expose_secret().as_bytes().to_vec());
                 Some((member.name().to_owned(), bytes))
             })
-            .collect()
+            .collect())
     }
 }
 
@@ -148,11 +175,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::api::names::{LAYOUT_ANNOTATION, OWNER_UID_ANNOTATION};
 
     fn account(status: &Value, secret: &Value) -> IdentityAccount {
         serde_json::from_value(json!({
             "apiVersion": "keywright.dev/v1alpha1", "kind": "IdentityAccount",
-            "metadata": {"name": "ops", "namespace": "shop"},
+            "metadata": {"name": "ops", "namespace": "shop", "uid": "uid-1"},
             "spec": {
                 "didit": {"authUrl": "https://a.example/v2/"}, "email": "ops@corp.example.net",
                 "code": {"secretRef": {"name": "code"}}, "secret": secret,
@@ -162,13 +190,21 @@ mod tests {
         .unwrap()
     }
 
+    fn verified(secret: &str) -> Value {
+        json!({"state": "Verified", "secret": {
+            "name": secret, "uid": "secret-1", "resourceVersion": "7", "form": "form", "contentDigest": "content",
+            "applicationDigest": "digest", "apiUrl": "https://b.example/v3",
+        }})
+    }
+
     fn spec(auth_url: &str) -> DiditProvider {
         serde_json::from_value(json!({"authUrl": auth_url, "accountRef": {"name": "ops"}})).unwrap()
     }
 
     #[test]
     fn an_account_is_used_once_it_is_verified_and_for_its_own_server_only() {
-        let verified = account(&json!({"state": "Verified"}), &json!({"name": "ops-account"}));
+        let verified = account(&verified("ops-account"), &json!({"name": "somebody-elses"}));
+        let unwritten = account(&json!({"state": "Verified"}), &json!({"name": "ops-account"}));
         let ready = json!({"type": "Ready", "status": "False", "reason": "WaitingForCode", "message": "bring the code",
             "lastTransitionTime": "2026-11-25T00:00:00Z"});
         let waiting = account(
@@ -196,6 +232,12 @@ mod tests {
                 "AccountElsewhere",
                 "https://b.example/v2",
             ),
+            (
+                Some(&unwritten),
+                "https://a.example/v2",
+                "SecretNotFound",
+                "not written its Secret",
+            ),
         ] {
             let finding = found(account, auth_url).unwrap_err();
             assert_eq!(finding.reason, reason);
@@ -204,15 +246,31 @@ mod tests {
     }
 
     #[test]
-    fn the_account_is_found_in_whatever_form_its_secret_is_written() {
-        let template = json!({"name": "ops-account", "formats": ["Json"]});
-        let account = account(&json!({"state": "Verified"}), &template);
-        let secret = secret_of(Some(&account), "ops", &spec("https://a.example/v2"), "shop")
+    fn the_account_is_found_in_whatever_form_its_own_secret_was_written() {
+        // The spec wants another form already.
+        let account = account(&verified("ops-account"), &json!({"name": "ops-account"}));
+        let found = secret_of(Some(&account), "ops", &spec("https://a.example/v2"), "shop")
             .unwrap_or_else(|finding| panic!("{finding:?}"));
-        let document = json!({"email": "ops@corp.example.net", "password": "pass"}).to_string();
-        let entries = [("credentials.json".to_owned(), ByteString(document.into_bytes()))];
-        let entries = secret.entries(entries.into());
+        let layout = json!({"name": "ops-account", "formats": ["Json"]}).to_string();
+        let secret = |owner: &str| Secret {
+            metadata: serde_json::from_value(json!({
+                "name": "ops-account", "namespace": "shop",
+                "annotations": {OWNER_UID_ANNOTATION: owner, LAYOUT_ANNOTATION: layout},
+            }))
+            .unwrap(),
+            data: Some(
+                [(
+                    "credentials.json".to_owned(),
+                    ByteString(br#"{"email": "ops@corp.example.net", "password": "pass"}"#.to_vec()),
+                )]
+                .into(),
+            ),
+            ..Secret::default()
+        };
+        let entries = found.entries(secret("uid-1"), "shop").unwrap();
         assert_eq!(entries.get("password").unwrap().0, b"pass");
         assert_eq!(entries.get("email").unwrap().0, b"ops@corp.example.net");
+        let foreign = found.entries(secret("uid-2"), "shop").unwrap_err();
+        assert_eq!(foreign.reason, "SecretConflict");
     }
 }

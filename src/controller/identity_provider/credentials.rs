@@ -105,16 +105,23 @@ pub(super) async fn load(
     namespace: &str,
 ) -> Result<Result<Credentials, Unusable>, ReconcileError> {
     let reference = &account_secret.reference;
-    let Some(secret) = secret(client, namespace, &reference.name).await? else {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let found = api
+        .get_opt(&reference.name)
+        .await
+        .map_err(ReconcileError::kube("reading a Secret"))?;
+    let Some(secret) = found else {
         return Ok(Err(match account_secret.account() {
             Some(account) => not_written(account, reference, namespace),
             None => no_account_secret(reference, namespace),
         }));
     };
-    let secret = Versioned {
-        value: account_secret.entries(secret.value),
-        version: secret.version,
+    let version = version(&secret);
+    let value = match account_secret.entries(secret, namespace) {
+        Ok(entries) => entries,
+        Err(foreign) => return Ok(Err(foreign)),
     };
+    let secret = Versioned { value, version };
     let ca_bundle = match &spec.ca_bundle {
         None => None,
         Some(source) => match ca_bundle(client, source, namespace, "didit", AUTHENTICATED).await? {

@@ -123,7 +123,11 @@ pub fn decide(facts: &Facts<'_>, now: Timestamp) -> Move {
             Move::RecordAbandoned
         };
     }
-    if let Some(stopped) = recorded.stopped.as_ref().filter(|_| !facts.starts_anew()) {
+    if let Some(stopped) = recorded
+        .stopped
+        .as_ref()
+        .filter(|stopped| !facts.starts_anew() && !facts.tries_again(stopped.stop, now))
+    {
         return Move::Stop(stopped.stop);
     }
     if let Some(until) = recorded.retry_at.filter(|at| *at > now) {
@@ -131,6 +135,9 @@ pub fn decide(facts: &Facts<'_>, now: Timestamp) -> Move {
             until,
             reason: WaitReason::Retry,
         };
+    }
+    if facts.has_other_inputs() {
+        return facts.ask_with_other_inputs(now);
     }
     if recorded.verified || recorded.login_needed.is_some() {
         return facts.login(now);
@@ -154,7 +161,35 @@ impl Facts<'_> {
     /// What was given up is taken up again.
     fn starts_anew(&self) -> bool {
         let stopped = self.recorded.stopped.as_ref();
-        self.is_asked() || stopped.is_some_and(|stopped| stopped.inputs_version != self.inputs_version)
+        self.is_asked()
+            || self.has_other_inputs()
+            || stopped.is_some_and(|stopped| stopped.inputs_version != self.inputs_version)
+    }
+
+    /// The last mail was asked for with another password or at another address. Its code proves that password, so it is
+    /// not tried, and no login with the present one tells what became of it.
+    fn has_other_inputs(&self) -> bool {
+        let sending = self.recorded.sending.as_ref();
+        !self.recorded.verified
+            && self.recorded.login_needed != Some(LoginNeeded::AddressTaken)
+            && sending.is_some_and(|sending| !sending.is_for(self.inputs_version))
+    }
+
+    /// Registering tells whether the present password fits.
+    fn ask_with_other_inputs(&self, now: Timestamp) -> Move {
+        let cooldown = self.recorded.sending.as_ref().map(|sending| sending.resend_after);
+        match cooldown.filter(|until| *until > now) {
+            Some(until) => Move::Wait {
+                until,
+                reason: WaitReason::Renewal,
+            },
+            None => self.within_budget(RegistrationCall::Register, now),
+        }
+    }
+
+    /// Nobody tells when a second factor is switched off, so a login is made whenever the brake has ended.
+    fn tries_again(&self, stop: Stop, now: Timestamp) -> bool {
+        stop == Stop::SecondFactorRequired && self.login_braked_until.is_none_or(|until| until <= now)
     }
 
     fn is_exhausted(&self) -> bool {
@@ -262,6 +297,13 @@ impl Sending {
     #[must_use]
     pub fn lapses(&self) -> Timestamp {
         plus(self.at, CODE_LIFETIME)
+    }
+
+    /// Whether it was asked for with these inputs.
+    pub(super) fn is_for(&self, inputs_version: &str) -> bool {
+        self.inputs_version
+            .as_deref()
+            .is_none_or(|version| version == inputs_version)
     }
 
     fn codes_end(&self) -> Timestamp {

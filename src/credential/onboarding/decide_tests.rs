@@ -69,7 +69,9 @@ impl Story {
         let Move::RecordIntent(call) = self.decide(second) else {
             panic!("{:?} after {second}", self.decide(second))
         };
-        self.recorded = self.recorded.begin(call, self.code, self.request, at(second));
+        self.recorded = self
+            .recorded
+            .begin(call, self.code, self.request, self.inputs, at(second));
         assert_eq!(self.decide_with(second, true, None), Move::Call(call));
         self.recorded = self.recorded.after(outcome, self.inputs, at(second + 1));
     }
@@ -212,7 +214,7 @@ fn a_call_of_a_process_that_is_gone_may_have_taken_effect() {
     let mut story = Story::new(Source::Mailbox);
     story.recorded = story
         .recorded
-        .begin(RegistrationCall::Register, None, None, at(0));
+        .begin(RegistrationCall::Register, None, None, "v1", at(0));
     assert_eq!(story.decide(5), Move::RecordAbandoned);
     story.recorded = story.recorded.after(&Outcome::Abandoned, "v1", at(5));
     assert_eq!(story.decide(6), until(180), "a code may come");
@@ -223,7 +225,7 @@ fn a_call_of_a_process_that_is_gone_may_have_taken_effect() {
     story.code = Some("good");
     story.recorded = story
         .recorded
-        .begin(RegistrationCall::VerifyEmail, story.code, None, at(20));
+        .begin(RegistrationCall::VerifyEmail, story.code, None, "v1", at(20));
     story.recorded = story.recorded.after(&Outcome::Abandoned, "v1", at(21));
     assert_eq!(story.recorded.login_needed, Some(LoginNeeded::AnswerLost));
     assert_eq!(story.decide(22), waits(140, WaitReason::Retry));
@@ -292,7 +294,16 @@ fn what_cannot_work_stops_at_once() {
     assert_eq!(account.decide(2), Move::Stop(Stop::PasswordRefused));
     account.inputs = "v2";
     account.logged_in(3, &LoginOutcome::SecondFactorRequired { message: message() });
-    assert_eq!(account.decide(4), Move::Stop(Stop::SecondFactorRequired));
+    let braked = Some(at(86_400));
+    assert_eq!(
+        account.decide_with(4, false, braked),
+        Move::Stop(Stop::SecondFactorRequired)
+    );
+    assert_eq!(
+        account.decide_with(86_400, false, braked),
+        Move::RecoverByLogin,
+        "it may be switched off by then"
+    );
 }
 
 #[test]
@@ -357,6 +368,100 @@ fn a_throttle_is_waited_for_and_counts_as_no_mail() {
 }
 
 #[test]
+fn a_code_proves_the_password_that_it_was_asked_for_with_and_no_other() {
+    let mut story = Story::new(Source::Person);
+    story.call(0, &Outcome::CodeMailed);
+    story.code = Some("good");
+    story.inputs = "v2";
+    assert_eq!(story.decide(10), waits(61, WaitReason::Renewal));
+    assert_eq!(story.decide(61), REGISTER);
+    story.inputs = "v1";
+    assert_eq!(story.decide(61), VERIFY, "the first password is back");
+
+    // A waiting registration takes no other password.
+    story.inputs = "v2";
+    let mut taken = story.recorded.clone();
+    story.call(61, &Outcome::AddressTaken);
+    assert_eq!(story.decide(63), Move::LogIn);
+    story.logged_in(64, &refused());
+    assert_eq!(story.decide(65), Move::Stop(Stop::AddressTaken));
+
+    // The answer was lost, and a login with the other password would tell nothing.
+    story.inputs = "v1";
+    story.recorded = taken.clone();
+    story.call(61, &Outcome::Lost);
+    assert_eq!(story.decide(100), Move::RecoverByLogin);
+    story.inputs = "v2";
+    assert_eq!(story.decide(100), REGISTER);
+    story.call(100, &Outcome::CodeMailed);
+    assert_eq!(story.recorded.login_needed, None);
+    story.code = Some("newer");
+    assert_eq!(story.decide(110), VERIFY);
+
+    // Mails for another password are counted anew.
+    taken.mails = 6;
+    story.recorded = taken;
+    story.call(70, &Outcome::CodeMailed);
+    assert_eq!(story.recorded.mails, 1);
+}
+
+#[test]
+fn a_code_that_was_throttled_is_tried_again_while_it_lives() {
+    for (wait, again) in [(Some(90), VERIFY), (Some(590), REGISTER), (None, REGISTER)] {
+        let mut story = Story::new(Source::Person);
+        story.call(0, &Outcome::CodeMailed);
+        story.code = Some("good");
+        let retry_after = wait.map(Duration::from_secs);
+        story.call(20, &Outcome::Throttled { retry_after });
+        let Move::Wait { until, reason } = story.decide(22) else {
+            panic!("{:?}", story.decide(22))
+        };
+        assert_eq!(reason, WaitReason::Retry);
+        assert_eq!(
+            story.decide(until.duration_since(at(0)).as_secs()),
+            again,
+            "{wait:?}"
+        );
+    }
+}
+
+#[test]
+fn a_clock_that_was_ahead_delays_nothing_for_longer_than_a_day() {
+    let ahead = 30 * 86_400;
+    let mut story = Story::new(Source::Person);
+    story.call(ahead, &Outcome::CodeMailed);
+    let waiting = story.recorded.clone();
+    story.recorded = waiting.clone().as_of(at(0));
+    assert_eq!(
+        story.decide(0),
+        until(600),
+        "the mail is there, whatever the time was"
+    );
+    story.code = Some("good");
+    assert_eq!(story.decide(0), VERIFY);
+    assert_eq!(story.recorded.calls, [at(0)]);
+
+    story.recorded = waiting.begin(RegistrationCall::Register, None, None, "v1", at(ahead + 100));
+    story.recorded = story.recorded.as_of(at(0));
+    assert_eq!(story.recorded.pending.as_ref().unwrap().at, at(0));
+    story.recorded = story
+        .recorded
+        .after(&Outcome::Throttled { retry_after: None }, "v1", at(ahead));
+    story.recorded.retry_at = Some(at(ahead));
+    story.recorded = story.recorded.as_of(at(0));
+    assert_eq!(story.recorded.throttled_until, Some(at(86_400)));
+    assert_eq!(story.recorded.retry_at, Some(at(86_400)));
+
+    let mut usual = Story::new(Source::Person);
+    usual.call(0, &Outcome::CodeMailed);
+    assert_eq!(
+        usual.recorded.clone().as_of(at(1)),
+        usual.recorded,
+        "a clock that is right changes nothing"
+    );
+}
+
+#[test]
 fn what_did_not_leave_is_tried_again_with_pauses() {
     let mut story = Story::new(Source::Person);
     let mut second = 0;
@@ -382,7 +487,7 @@ fn a_status_holds_all_of_it() {
     story.call(20, &Outcome::Lost);
     let mut recorded = story
         .recorded
-        .begin(RegistrationCall::ResendOtp, Some("c"), Some("r"), at(30));
+        .begin(RegistrationCall::ResendOtp, Some("c"), Some("r"), "v1", at(30));
     recorded.throttled_until = Some(at(40));
     recorded.failures = 2;
     recorded.stopped = Some(Stopped {

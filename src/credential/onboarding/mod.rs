@@ -49,6 +49,9 @@ const SETTLE_TIME: SignedDuration = SignedDuration::from_mins(2);
 /// How long a mail is waited for before another one is asked for.
 const MAIL_EXPECTED_WITHIN: SignedDuration = SignedDuration::from_mins(3);
 
+/// No pause is longer, whoever asks for it.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(24);
+
 /// Codes that are tried for one mail. Whether Didit counts wrong ones is not documented (section 2.3).
 pub const MOST_TRIES: u32 = 3;
 

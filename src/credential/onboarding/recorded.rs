@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::budget::window_end;
-use super::{COOLDOWN, MOST_TRIES, SETTLE_TIME, Stop, later, plus};
+use super::{COOLDOWN, LONGEST_PAUSE, MOST_TRIES, SETTLE_TIME, Stop, later, plus};
 use crate::api::conditions::whole_seconds;
 use crate::api::identity_account::{AccountState, CodeMailed, LoginNeeded, RegistrationCall};
 use crate::credential::schedule::Backoff;
@@ -68,6 +68,8 @@ pub struct Sending {
     pub resend_after: Timestamp,
     /// Codes that were refused since.
     pub refused: u32,
+    /// What it was asked for with: see [`super::Facts::inputs_version`]. `None` in records of earlier versions.
+    pub inputs_version: Option<String>,
 }
 
 /// A call that was begun.
@@ -81,6 +83,8 @@ pub struct Pending {
     pub code: Option<String>,
     /// The request by annotation that it fulfils.
     pub request: Option<String>,
+    /// What it is made with: see [`super::Facts::inputs_version`]. `None` in records of earlier versions.
+    pub inputs_version: Option<String>,
 }
 
 /// Why nothing is tried any more.
@@ -179,6 +183,30 @@ impl Recorded {
                 .is_some_and(|sending| sending.takes_codes(now))
     }
 
+    /// The same for a clock that shows `now`: the one that it was written by may have been ahead. What was done was done
+    /// by now, and nothing waits for longer than it would have to if it had happened now.
+    #[must_use]
+    pub fn as_of(mut self, now: Timestamp) -> Self {
+        let present = whole_seconds(now);
+        let by_now = |time: &mut Timestamp| *time = (*time).min(present);
+        let within = |time: &mut Timestamp, longest| *time = (*time).min(later(now, longest));
+        if let Some(sending) = &mut self.sending {
+            by_now(&mut sending.at);
+            within(&mut sending.resend_after, SETTLE_TIME.saturating_add(COOLDOWN));
+        }
+        if let Some(pending) = &mut self.pending {
+            by_now(&mut pending.at);
+        }
+        self.calls.iter_mut().for_each(by_now);
+        for wait in [&mut self.throttled_until, &mut self.retry_at]
+            .into_iter()
+            .flatten()
+        {
+            within(wait, LONGEST_PAUSE);
+        }
+        self
+    }
+
     /// Whether the identity API may know of the address and the password.
     #[must_use]
     pub fn is_begun(&self) -> bool {
@@ -192,13 +220,14 @@ impl Recorded {
     }
 
     /// What is recorded before a call is sent. `code` is the mark of the code that is there, `request` the value of the
-    /// annotation that asks for a code.
+    /// annotation that asks for a code, `inputs_version` what the call is made with.
     #[must_use]
     pub fn begin(
         &self,
         call: RegistrationCall,
         code: Option<&str>,
         request: Option<&str>,
+        inputs_version: &str,
         now: Timestamp,
     ) -> Self {
         let mut next = self.clone();
@@ -210,6 +239,7 @@ impl Recorded {
             at,
             code: code.map(str::to_owned),
             request: request.filter(|_| counts && is_new).map(str::to_owned),
+            inputs_version: Some(inputs_version.to_owned()),
         });
         if counts {
             next.calls.retain(|call| window_end(*call) > now);
@@ -235,7 +265,14 @@ impl Recorded {
             (Outcome::Throttled { retry_after }, call) => {
                 let until = throttled_until(*retry_after, now);
                 if call == RegistrationCall::VerifyEmail {
-                    next.spend(pending.code);
+                    // It may be the right one, and its time may be left for another try.
+                    let is_over = self
+                        .sending
+                        .as_ref()
+                        .is_none_or(|sending| sending.lapses() <= until);
+                    if is_over {
+                        next.spend(pending.code);
+                    }
                     next.retry_at = Some(until);
                 } else {
                     next.throttled_until = Some(until);
@@ -311,13 +348,21 @@ impl Recorded {
     }
 
     fn requested(&mut self, pending: Pending, outcome: &Outcome, inputs_version: &str, now: Timestamp) {
-        let starts_anew = pending.request.is_some() || self.stopped.is_some();
+        let was_for_others =
+            |sending: &Sending| matches!(&pending.inputs_version, Some(version) if !sending.is_for(version));
+        let has_other_inputs = self.sending.as_ref().is_some_and(was_for_others);
+        let starts_anew = pending.request.is_some() || self.stopped.is_some() || has_other_inputs;
+        if has_other_inputs {
+            self.sending = None;
+        }
         self.mails = if starts_anew {
             1
         } else {
             self.mails.saturating_add(1)
         };
         self.stopped = None;
+        // A code of another password was asked for although its answer was lost: see `Facts::login`.
+        self.login_needed = None;
         if pending.request.is_some() {
             self.fulfilled_request = pending.request;
         }
@@ -328,6 +373,7 @@ impl Recorded {
                 mailed,
                 resend_after: later(known_at, COOLDOWN),
                 refused: 0,
+                inputs_version: pending.inputs_version.clone(),
             });
         };
         match outcome {
@@ -401,7 +447,7 @@ impl Recorded {
 
 fn throttled_until(retry_after: Option<Duration>, now: Timestamp) -> Timestamp {
     let asked = retry_after.and_then(|wait| SignedDuration::try_from(wait).ok());
-    later(now, asked.unwrap_or(ASSUMED_PAUSE).max(COOLDOWN))
+    later(now, asked.unwrap_or(ASSUMED_PAUSE).clamp(COOLDOWN, LONGEST_PAUSE))
 }
 
 fn backoff(failures: u32) -> SignedDuration {

@@ -332,7 +332,7 @@ impl World {
                 now + 1
             }
             Move::RecordIntent(call) => {
-                let next = recorded.begin(call, code.as_deref(), request.as_deref(), time(now));
+                let next = recorded.begin(call, code.as_deref(), request.as_deref(), "v1", time(now));
                 self.accounts[index].record(&next);
                 self.accounts[index].is_own_intent = true;
                 // The call leaves a while later.

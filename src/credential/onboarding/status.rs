@@ -20,6 +20,7 @@ impl Recorded {
                 .resend_after
                 .map_or_else(|| plus(at.0, COOLDOWN), |time| time.0),
             refused: registration.codes_refused,
+            inputs_version: registration.code_inputs_version,
         });
         Self {
             verified: status.state == Some(AccountState::Verified),
@@ -29,6 +30,7 @@ impl Recorded {
                 at: pending.recorded_time.0,
                 code: pending.code,
                 request: pending.request,
+                inputs_version: pending.inputs_version,
             }),
             mails: registration.codes_requested,
             spent: registration.spent_codes,
@@ -64,9 +66,11 @@ impl Recorded {
                 recorded_time: Time(pending.at),
                 code: pending.code.clone(),
                 request: pending.request.clone(),
+                inputs_version: pending.inputs_version.clone(),
             }),
             code_mailed: sending.map(|sending| sending.mailed),
             resend_after: sending.map(|sending| Time(sending.resend_after)),
+            code_inputs_version: sending.and_then(|sending| sending.inputs_version.clone()),
             codes_requested: self.mails,
             codes_refused: sending.map_or(0, |sending| sending.refused),
             spent_codes: self.spent.clone(),

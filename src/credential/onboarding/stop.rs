@@ -91,7 +91,7 @@ impl Stop {
             }
             Self::SecondFactorRequired => {
                 "the account asks for a second factor, which an account for machines should not have: switch it off \
-                 in Didit's console"
+                 in Didit's console. The login is tried again when the brake on logins ends"
             }
             Self::CodeMissing => {
                 "codes were mailed and none was brought in time: see that mails to the address arrive, then ask for \
@@ -106,7 +106,8 @@ impl Stop {
                  ask for another code"
             }
             Self::RegistrationRefused => {
-                "Didit did not register the address: see that spec.didit.authUrl is right, then ask for another code"
+                "Didit did not register the address: see that spec.didit.authUrl is right. If it is, ask for another code; if not, \
+                 create another IdentityAccount. To ask for another code"
             }
         }
     }

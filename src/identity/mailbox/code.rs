@@ -36,6 +36,9 @@ const LENGTH: usize = 6;
 /// Of a longer text, the rest is not read.
 const MAX_LINES: usize = 5000;
 
+/// Of a text with more candidates, the rest is not looked at.
+const MOST_CANDIDATES: usize = 1000;
+
 /// How many lines above a candidate are looked at for a label.
 const LINES_ABOVE: usize = 2;
 
@@ -81,13 +84,14 @@ fn candidates(text: &str) -> Vec<(String, u32)> {
     lines
         .iter()
         .enumerate()
-        .flat_map(|(index, line)| {
-            let nearness = nearness(&labels, index);
+        .filter_map(|(index, line)| Some((nearness(&labels, index)?, line)))
+        .flat_map(|(nearness, line)| {
             line.candidates()
                 .into_iter()
-                .filter_map(move |candidate| Some((score(&candidate, nearness?)?, candidate.code)))
+                .filter_map(move |candidate| Some((score(&candidate, nearness)?, candidate.code)))
         })
         .map(|(score, code)| (code, score))
+        .take(MOST_CANDIDATES)
         .collect()
 }
 

@@ -179,6 +179,16 @@ impl Core {
         Err(braked(&brake))
     }
 
+    pub(super) async fn forget_refusals(&self) -> Result<(), String> {
+        let record = {
+            let mut state = self.state();
+            state.record = LoginRecord::for_credentials(None, &state.record.credentials_version);
+            state.pause = None;
+            state.record.clone()
+        };
+        self.store(&record).await
+    }
+
     /// Stores the record in every ledger. One that keeps it is enough: another may belong to a user that is
     /// just going away.
     async fn store(&self, record: &LoginRecord) -> Result<(), String> {

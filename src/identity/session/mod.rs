@@ -174,14 +174,22 @@ impl Session {
     ///
     /// As [`Session::token`].
     pub async fn recent_token(&self, age: Duration) -> Result<AccountToken, CallError> {
-        {
+        let flight = {
             let mut state = self.core.state();
-            let is_old = |token: &AccountToken| token.obtained.elapsed() > age.min(token.expires_in() / 20);
-            if state.token.as_ref().is_some_and(is_old) {
-                state.token = None;
+            let is_recent = |token: &&AccountToken| {
+                token.obtained.elapsed() <= age.min(token.expires_in() / 20)
+                    && Instant::now() < token.use_until
+            };
+            if let Some(token) = state.token.as_ref().filter(is_recent) {
+                return Ok(token.clone());
             }
-        }
-        self.token().await
+            // The one in use stays until there is another: it serves whoever does not need a recent one.
+            match state.flight.clone() {
+                Some(flight) => flight,
+                None => self.core.depart(&mut state)?,
+            }
+        };
+        flight.await
     }
 
     /// Another user of the account joins: its ledger is written too, as long as somebody else holds it, and a
@@ -212,6 +220,16 @@ impl Session {
         }
         state.token = None;
         true
+    }
+
+    /// Forgets what was refused before something happened that makes refusals worth nothing: the account was verified
+    /// meanwhile. The ledgers forget it too.
+    ///
+    /// # Errors
+    ///
+    /// Why no ledger could forget it, in a sentence without secrets.
+    pub async fn forget_refusals(&self) -> Result<(), String> {
+        self.core.forget_refusals().await
     }
 
     /// The history of this account's logins as it is now.

@@ -86,11 +86,15 @@ async fn a_mailbox_that_refuses_the_password_is_named_until_it_is_right() {
         .until::<IdentityAccount>(NAME, ("CodeReceived", "False", "MailboxLoginRefused"))
         .await;
     assert!(refused.message.contains("ops-mailbox"), "{}", refused.message);
-    stage.until_state(NAME, AccountState::CodeSent).await;
-    stage.mail_arrives(&mailbox, Timestamp::now()).await;
+    assert!(
+        stage.world.sandbox.mailbox(EMAIL).is_empty(),
+        "a mail that nobody could read"
+    );
     stage
         .apply_mailbox_secret(&mailbox, mailbox.password().expose_secret())
         .await;
+    stage.until_state(NAME, AccountState::CodeSent).await;
+    stage.mail_arrives(&mailbox, Timestamp::now()).await;
     stage.until_ready(NAME).await;
     stage.has_called(&[(Register, 1), (VerifyEmail, 1)]);
 }

@@ -14,6 +14,20 @@ const COPULAS: [&str; 24] = [
     "je", "on", "to", "adalah", "là", "este", "to:",
 ];
 
+/// Of a line with more candidates, the rest is not looked at: nobody could tell which is the code.
+const MOST_CANDIDATES: usize = 20;
+
+/// The words of a line by what they are made of.
+#[derive(Default)]
+struct Counts {
+    /// With a letter or a digit.
+    words: usize,
+    /// With a letter.
+    lettered: usize,
+    /// With a lower-case letter.
+    lowered: usize,
+}
+
 /// A line of a text.
 pub(super) struct Line {
     text: String,
@@ -48,31 +62,36 @@ impl Line {
                 shouted: false,
             }];
         }
+        let counts = self.counts();
         self.words
             .iter()
             .enumerate()
-            .filter_map(|(index, word)| self.candidate(index, trim(word)))
+            .filter_map(|(index, word)| self.candidate(index, trim(word), &counts))
+            .take(MOST_CANDIDATES)
             .collect()
     }
 
-    fn candidate(&self, index: usize, word: &str) -> Option<Candidate> {
+    fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for word in self.words.iter().map(|word| trim(word)) {
+            let add = |count: &mut usize, test: fn(char) -> bool| {
+                *count = count.saturating_add(usize::from(word.chars().any(test)));
+            };
+            add(&mut counts.words, char::is_alphanumeric);
+            add(&mut counts.lettered, char::is_alphabetic);
+            add(&mut counts.lowered, char::is_lowercase);
+        }
+        counts
+    }
+
+    fn candidate(&self, index: usize, word: &str, counts: &Counts) -> Option<Candidate> {
         if !is_code(word) {
             return None;
         }
-        let others = || {
-            self.words
-                .iter()
-                .enumerate()
-                .filter(move |(other, _)| *other != index)
-                .map(|(_, word)| trim(word))
-                .filter(|word| word.chars().any(char::is_alphanumeric))
-        };
-        let alone = others().next().is_none();
+        let own = usize::from(word.chars().any(char::is_alphabetic));
+        let alone = counts.words <= 1;
         let introduced = self.introduces(index);
-        let mut letters = others()
-            .filter(|word| word.chars().any(char::is_alphabetic))
-            .peekable();
-        let shouting = letters.peek().is_some() && letters.all(|word| !word.chars().any(char::is_lowercase));
+        let shouting = counts.lettered > own && counts.lowered == 0;
         Some(Candidate {
             code: word.to_owned(),
             alone,
@@ -191,4 +210,17 @@ fn trim(word: &str) -> &str {
 /// Zero-width characters and soft hyphens, which mails hide between others.
 const fn is_invisible(character: char) -> bool {
     matches!(character, '\u{ad}' | '\u{34f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_line_full_of_candidates_the_rest_is_not_looked_at() {
+        assert_eq!(
+            Line::new(&"K7Q2ZD ".repeat(500)).candidates().len(),
+            MOST_CANDIDATES
+        );
+    }
 }

@@ -6,7 +6,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::time::{Instant, timeout_at};
 
 use super::command::{Command, Part};
-use super::response::{self, Answer, Condition, Status};
+use super::response::{self, Answer, Condition, Kind, Status};
 use super::token::Response;
 
 /// All that is read from one connection. Room for the heads of twenty mails and the starts of as many.
@@ -20,6 +20,9 @@ const MAX_LITERAL: usize = 512 << 10;
 
 /// A response to FETCH has one literal; servers that add others are none to be understood.
 const MAX_LITERALS: usize = 16;
+
+/// Of more answers to one command, the rest is not kept. A short one takes much more memory than it has bytes.
+const MAX_ANSWERS: usize = 1000;
 
 /// Why a command did not do what it was to.
 #[derive(Debug)]
@@ -71,8 +74,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Sends a command and collects what the server answers until the command has ended.
-    pub(super) async fn run(&mut self, command: &Command) -> Result<Vec<Answer>, Failure> {
+    /// Sends a command and collects the answers that are `wanted` until the command has ended.
+    pub(super) async fn run(&mut self, command: &Command, wanted: Kind) -> Result<Vec<Answer>, Failure> {
         self.commands = self.commands.wrapping_add(1);
         let tag = format!("K{}", self.commands);
         let mut answers = Vec::new();
@@ -93,7 +96,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match self.answer().await? {
                 Answer::Done(of, status) if of == tag => match status.condition {
                     Condition::Ok => {
-                        answers.push(Answer::Remark(status));
+                        if wanted == Kind::Remarks {
+                            answers.push(Answer::Remark(status));
+                        }
                         return Ok(answers);
                     }
                     _ => return Err(Failure::Refused(status)),
@@ -101,8 +106,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Answer::Remark(status) if status.condition == Condition::Bye => {
                     return Err(Failure::Refused(status));
                 }
-                Answer::Other | Answer::Done(..) | Answer::Continue => {}
-                answer => answers.push(answer),
+                answer => {
+                    if answer.is(wanted) && answers.len() < MAX_ANSWERS {
+                        answers.push(answer);
+                    }
+                }
             }
         }
     }

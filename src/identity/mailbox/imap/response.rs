@@ -1,5 +1,6 @@
 //! What a response says.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use k8s_openapi::jiff::Timestamp;
@@ -9,6 +10,23 @@ use super::token::{Response, Token, Tokens};
 
 /// RFC 3501's `date-time`: `17-Jul-1996 02:44:25 -0700`, the day padded with a space.
 const DATE_TIME: &str = "%d-%b-%Y %H:%M:%S %z";
+
+/// More UIDs than there are mails to be looked at; the highest are those of the last mails.
+const MOST_UIDS: usize = 20;
+
+/// More capabilities than any server has.
+const MOST_NAMES: usize = 100;
+
+/// Which answers a command is sent for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// None.
+    Nothing,
+    Remarks,
+    Capabilities,
+    Search,
+    Fetch,
+}
 
 /// What a response says, as far as it is of use here.
 #[derive(Debug)]
@@ -53,6 +71,18 @@ pub(in super::super) struct Fetched {
     pub(in super::super) received: Option<Timestamp>,
     /// The part of the mail that was asked for.
     pub(in super::super) content: Option<Vec<u8>>,
+}
+
+impl Answer {
+    pub(super) const fn is(&self, kind: Kind) -> bool {
+        matches!(
+            (self, kind),
+            (Self::Remark(_), Kind::Remarks)
+                | (Self::Capabilities(_), Kind::Capabilities)
+                | (Self::Search(_), Kind::Search)
+                | (Self::Fetch(_), Kind::Fetch)
+        )
+    }
 }
 
 impl Status {
@@ -103,10 +133,10 @@ pub(super) fn read(response: &Response) -> Answer {
 
 fn untagged(word: &[u8], mut tokens: Tokens<'_>) -> Answer {
     if word.eq_ignore_ascii_case(b"CAPABILITY") {
-        return Answer::Capabilities(tokens.filter_map(text).collect());
+        return Answer::Capabilities(tokens.filter_map(text).take(MOST_NAMES).collect());
     }
     if word.eq_ignore_ascii_case(b"SEARCH") {
-        return Answer::Search(tokens.filter_map(number).collect());
+        return Answer::Search(highest(tokens.filter_map(number)));
     }
     match tokens.next() {
         Some(Token::Atom(kind)) if kind.eq_ignore_ascii_case(b"FETCH") => Answer::Fetch(fetched(tokens)),
@@ -181,6 +211,17 @@ fn set(fetched: &mut Fetched, name: &[u8], value: Token<'_>) {
 
 fn text(token: Token<'_>) -> Option<String> {
     Some(String::from_utf8_lossy(&token.string()?).into_owned())
+}
+
+fn highest(numbers: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut kept = BTreeSet::new();
+    for number in numbers {
+        kept.insert(number);
+        if kept.len() > MOST_UIDS {
+            kept.pop_first();
+        }
+    }
+    kept.into_iter().collect()
 }
 
 fn number(token: Token<'_>) -> Option<u32> {

@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::command::Command;
 use super::connection::{Connection, Failure};
-use super::response::{Answer, Fetched};
+use super::response::{Answer, Fetched, Kind};
 
 /// A session of a user who has logged in.
 pub(in super::super) struct Session<S> {
@@ -31,7 +31,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let login = Command::new("LOGIN")
             .string(username)
             .string(password.expose_secret());
-        connection.run(&login).await.map(|_| ())
+        connection.run(&login, Kind::Nothing).await.map(|_| ())
     }
 
     /// Waits for the server's first words.
@@ -55,7 +55,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     async fn open(&mut self, verb: &str, folder: &str) -> Result<u32, Failure> {
-        let answers = self.connection.run(&Command::new(verb).folder(folder)).await?;
+        let answers = self
+            .connection
+            .run(&Command::new(verb).folder(folder), Kind::Remarks)
+            .await?;
         answers
             .iter()
             .find_map(|answer| match answer {
@@ -67,9 +70,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             ))
     }
 
-    /// The UIDs of the mails that match, in no order.
+    /// The highest UIDs of the mails that match, in no order.
     pub(in super::super) async fn search(&mut self, query: &Query<'_>) -> Result<Vec<u32>, Failure> {
-        let answers = self.connection.run(&search_command(query)).await?;
+        let answers = self.connection.run(&search_command(query), Kind::Search).await?;
         Ok(answers
             .into_iter()
             .filter_map(|answer| match answer {
@@ -109,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     pub(in super::super) async fn has(&mut self, uid: u32) -> Result<bool, Failure> {
         let answers = self
             .connection
-            .run(&Command::new(&format!("UID SEARCH UID {uid}")))
+            .run(&Command::new(&format!("UID SEARCH UID {uid}")), Kind::Search)
             .await?;
         Ok(answers
             .iter()
@@ -118,7 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     async fn fetch(&mut self, uids: &str, section: &str) -> Result<Vec<Fetched>, Failure> {
         let command = format!("UID FETCH {uids} (UID INTERNALDATE {section})");
-        let answers = self.connection.run(&Command::new(&command)).await?;
+        let answers = self.connection.run(&Command::new(&command), Kind::Fetch).await?;
         Ok(answers
             .into_iter()
             .filter_map(|answer| match answer {
@@ -144,20 +147,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         };
         if can("MOVE") {
             let command = Command::new(&format!("UID MOVE {uid}")).folder(folder);
-            return self.connection.run(&command).await.map(|_| ());
+            return self.connection.run(&command, Kind::Nothing).await.map(|_| ());
         }
         let copy = Command::new(&format!("UID COPY {uid}")).folder(folder);
-        self.connection.run(&copy).await?;
+        self.connection.run(&copy, Kind::Nothing).await?;
         self.store(uid, r"\Deleted").await?;
         if can("UIDPLUS") {
             let expunge = Command::new(&format!("UID EXPUNGE {uid}"));
-            self.connection.run(&expunge).await?;
+            self.connection.run(&expunge, Kind::Nothing).await?;
         }
         Ok(())
     }
 
     async fn capabilities(&mut self) -> Result<Vec<String>, Failure> {
-        let answers = self.connection.run(&Command::new("CAPABILITY")).await?;
+        let answers = self
+            .connection
+            .run(&Command::new("CAPABILITY"), Kind::Capabilities)
+            .await?;
         Ok(answers
             .into_iter()
             .filter_map(|answer| match answer {
@@ -170,12 +176,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     async fn store(&mut self, uid: u32, flag: &str) -> Result<(), Failure> {
         let command = format!("UID STORE {uid} +FLAGS.SILENT ({flag})");
-        self.connection.run(&Command::new(&command)).await.map(|_| ())
+        self.connection
+            .run(&Command::new(&command), Kind::Nothing)
+            .await
+            .map(|_| ())
     }
 
     /// Says goodbye. Whether the server hears it does not matter.
     pub(in super::super) async fn log_out(mut self) {
-        let _ = self.connection.run(&Command::new("LOGOUT")).await;
+        let _ = self.connection.run(&Command::new("LOGOUT"), Kind::Nothing).await;
     }
 }
 

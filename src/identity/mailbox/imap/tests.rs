@@ -99,6 +99,40 @@ async fn a_server_that_sends_too_much_is_given_up() {
 }
 
 #[tokio::test]
+async fn of_what_a_server_repeats_without_end_little_is_kept() {
+    let uids: String = (1..=50_000).map(|uid| format!(" {uid}")).collect();
+    let many = "* OK there is more\r\n* SEARCH 1\r\n* CAPABILITY A\r\n".repeat(50_000);
+    let (found, _) = session(
+        format!("{many}* SEARCH{uids}\r\nK1 OK\r\n").into_bytes(),
+        |mut session| async move {
+            let query = Query {
+                since: date(2026, 11, 23),
+                from: &[],
+            };
+            session.search(&query).await
+        },
+    )
+    .await;
+    assert!(found.unwrap().len() <= 1020);
+    let Answer::Search(highest) = answer(&format!("* SEARCH{uids}")) else {
+        panic!("no search")
+    };
+    assert_eq!(highest, (49_981..=50_000).collect::<Vec<_>>());
+    let names = " A".repeat(5000);
+    let Answer::Capabilities(names) = answer(&format!("* CAPABILITY{names}")) else {
+        panic!("no capabilities")
+    };
+    assert_eq!(names.len(), 100);
+}
+
+fn answer(text: &str) -> Answer {
+    read(&Response {
+        text: text.as_bytes().to_vec(),
+        ..Response::default()
+    })
+}
+
+#[tokio::test]
 async fn nesting_does_no_harm() {
     let deep = "(".repeat(900_000);
     let answer = format!("* 1 FETCH (BODYSTRUCTURE {deep}\r\n* 1 FETCH (UID 7 BODY[] \"x\")\r\nK1 OK\r\n");

@@ -35,6 +35,20 @@ async fn a_refusal_is_one_login_until_the_brake_ends() {
 }
 
 #[tokio::test]
+async fn what_was_refused_before_the_account_was_verified_is_forgotten() {
+    let bench = Bench::new([refused()]);
+    bench.error().await;
+    bench.session.forget_refusals().await.unwrap();
+    let fresh = LoginRecord::for_credentials(None, "v1");
+    assert_eq!(
+        bench.recorded().last(),
+        Some(&fresh),
+        "a restart does not bring it back"
+    );
+    assert_eq!(bench.token().await, "token-2");
+}
+
+#[tokio::test]
 async fn a_restart_keeps_the_brake() {
     let first = Bench::new([refused()]);
     first.error().await;

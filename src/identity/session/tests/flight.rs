@@ -33,6 +33,20 @@ async fn a_login_of_late_serves_whoever_wants_a_new_token_but_for_a_small_part_o
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_good_token_stays_in_use_while_no_recent_one_can_be_had() {
+    let bench = Bench::new([Outcome::Works, refused()]);
+    assert_eq!(bench.token().await, "token-1");
+    bench.pass(Duration::from_secs(600)).await;
+    let error = bench
+        .session
+        .recent_token(Duration::from_secs(300))
+        .await
+        .unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Braked { .. }), "{error}");
+    assert_eq!(bench.token().await, "token-1");
+}
+
 #[tokio::test]
 async fn a_login_is_recorded_before_it_is_made_and_after() {
     let bench = Bench::new([]);
