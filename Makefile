@@ -24,7 +24,7 @@ phase = begun=$$(date +%s); echo "==> $(1)"; $(2) && echo "==> $(1): done in $$(
 help: ## Show this list
 	@echo "Keywright, a Kubernetes operator for machine credentials"
 	@echo
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 | \2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1 | \2/p' $(firstword $(MAKEFILE_LIST)) | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
 	@echo
 	@echo "  KEEP=1 make demo                      goes on running at the end, and prints commands to try, until Ctrl-C"
 	@echo "  KUBECONFIG=... CLUSTER=1 make demo    uses your cluster instead of starting a control plane"

@@ -1,6 +1,11 @@
 //! The endpoints for the kubelet and for Prometheus: `/livez`, `/readyz` and `/metrics`.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -9,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use rustix::io::Errno;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -66,15 +72,23 @@ pub struct HealthServer {
 }
 
 impl HealthServer {
-    /// Listens on `address`; port 0 takes a free one.
+    /// Listens on `address`; port 0 takes a free one. On a machine without IPv6, `[::]` means all its IPv4 addresses.
     ///
     /// # Errors
     ///
     /// When the address is in use, not ours, or not permitted.
     pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| BindError { address, source })?;
+        let bound = match TcpListener::bind(address).await {
+            Err(error) => match without_ipv6(address, &error) {
+                Some(instead) => {
+                    tracing::info!(%address, %instead, %error, "IPv6 is switched off here: listening on IPv4");
+                    TcpListener::bind(instead).await
+                }
+                None => Err(error),
+            },
+            bound => bound,
+        };
+        let listener = bound.map_err(|source| BindError { address, source })?;
         Ok(Self { listener })
     }
 
@@ -108,6 +122,15 @@ impl HealthServer {
             } => Ok(()),
         }
     }
+}
+
+/// What to listen on in place of `address`, where all addresses were meant and this machine has no IPv6.
+fn without_ipv6(address: SocketAddr, error: &io::Error) -> Option<SocketAddr> {
+    // The standard library has no kind for the first. The second is that of an interface without the address.
+    let no_ipv6 = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].map(Errno::raw_os_error);
+    let is_that = error.raw_os_error().is_some_and(|code| no_ipv6.contains(&code));
+    (is_that && address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED))
+        .then(|| (Ipv4Addr::UNSPECIFIED, address.port()).into())
 }
 
 fn router(health: Arc<dyn Health>, metrics: Metrics) -> Router {
@@ -238,6 +261,24 @@ mod tests {
         running.server.await.unwrap().unwrap();
         drop(idle);
         assert!(reqwest::get(format!("{}/livez", running.base)).await.is_err());
+    }
+
+    #[test]
+    fn all_addresses_are_those_of_ipv4_where_ipv6_is_switched_off() {
+        for (address, error, expected) in [
+            ("[::]:8080", Errno::AFNOSUPPORT, Some("0.0.0.0:8080")),
+            ("[::]:8080", Errno::ADDRNOTAVAIL, Some("0.0.0.0:8080")),
+            ("[::]:8080", Errno::ADDRINUSE, None),
+            ("[::1]:8080", Errno::AFNOSUPPORT, None),
+            ("0.0.0.0:8080", Errno::AFNOSUPPORT, None),
+        ] {
+            let instead = without_ipv6(address.parse().unwrap(), &error.into());
+            assert_eq!(
+                instead,
+                expected.map(|text| text.parse().unwrap()),
+                "{address} {error:?}"
+            );
+        }
     }
 
     #[tokio::test]

@@ -224,9 +224,14 @@ async fn the_test_of_the_release_passes(cluster: &Cluster, helm: &Helm, values: 
     cluster.would_accept(&pod).await.unwrap();
     let account = pod["spec"]["serviceAccountName"].as_str().unwrap();
     let arguments = pod["spec"]["containers"][0]["args"].as_array().unwrap();
+    let variables = pod["spec"]["containers"][0]["env"].as_array().unwrap().iter();
+    let variables =
+        variables.filter_map(|variable| Some((variable["name"].as_str()?, variable["value"].as_str()?)));
     let output = Command::new(env!("CARGO_BIN_EXE_keywright"))
         .args(arguments.iter().map(|argument| argument.as_str().unwrap()))
         .env_clear()
+        .envs(variables)
+        .env("POD_NAMESPACE", RELEASE)
         .env("KUBECONFIG", cluster.kubeconfig_of(RELEASE, account).await)
         .output()
         .unwrap();

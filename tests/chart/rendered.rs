@@ -40,6 +40,17 @@ fn arguments(deployment: &Value) -> Vec<&str> {
         .collect()
 }
 
+/// The variables that have a value, by name.
+fn variables(deployment: &Value) -> Vec<(&str, &str)> {
+    let variables = deployment
+        .pointer("/spec/template/spec/containers/0/env")
+        .unwrap();
+    let variables = variables.as_array().unwrap().iter();
+    variables
+        .filter_map(|variable| Some((variable["name"].as_str()?, variable["value"].as_str()?)))
+        .collect()
+}
+
 fn environment<'a>(deployment: &'a Value, name: &str) -> Option<&'a Value> {
     let variables = deployment
         .pointer("/spec/template/spec/containers/0/env")
@@ -129,15 +140,23 @@ async fn the_deployment_follows_the_values() {
     );
     let arguments = arguments(deployment);
     for expected in [
-        "--watch-namespaces=billing,shop",
-        "--watch-secrets=false",
-        "--cluster-id=corp",
         "--drift-interval=5m",
         "--shutdown-timeout=40s",
         "--log-format=text",
         "--log-filter=info,keywright=debug",
     ] {
         assert!(arguments.contains(&expected), "{expected} in {arguments:?}");
+    }
+    // As variables, so that `keywright doctor` in the pod knows them too.
+    for (name, expected) in [
+        ("KEYWRIGHT_WATCH_NAMESPACES", "billing,shop"),
+        ("KEYWRIGHT_WATCH_SECRETS", "false"),
+        ("KEYWRIGHT_CLUSTER_IDENTITY_PROVIDERS", "true"),
+        ("KEYWRIGHT_CLUSTER_ID", "corp"),
+        ("KEYWRIGHT_LEADER_ELECTION", "true"),
+        ("KEYWRIGHT_LEASE_NAME", "keywright"),
+    ] {
+        assert_eq!(environment(deployment, name).unwrap(), expected, "{name}");
     }
     assert_eq!(pod["terminationGracePeriodSeconds"], 50);
     assert_eq!(
@@ -173,14 +192,26 @@ async fn the_deployment_follows_the_values() {
 }
 
 #[tokio::test]
-async fn the_operator_takes_every_flag_that_the_chart_gives() {
+async fn the_operator_takes_every_flag_and_variable_that_the_chart_gives() {
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_keywright"))
+        .args(["run", "--help"])
+        .env_clear()
+        .output()
+        .unwrap();
+    let help = String::from_utf8_lossy(&help.stdout);
     for values in [
         json!({}),
         json!({"watchNamespaces": ["shop"], "clusterID": "corp", "log": {"filter": "info"}}),
         json!({"leaderElection": {"enabled": false}}),
     ] {
         let manifests = rendered(values).await;
-        let mut arguments = arguments(one(&manifests, "Deployment"));
+        let deployment = one(&manifests, "Deployment");
+        let mut arguments = arguments(deployment);
+        let variables = variables(deployment);
+        // It would overlook one of another name.
+        for (name, _) in &variables {
+            assert!(help.contains(&format!("[env: {name}=")), "{name}");
+        }
         // The port may be taken here.
         arguments.retain(|argument| !argument.starts_with("--metrics-address="));
         // It has no cluster to run on, and says so only when it has understood everything.
@@ -188,10 +219,97 @@ async fn the_operator_takes_every_flag_that_the_chart_gives() {
             .args(arguments)
             .arg("--metrics-address=127.0.0.1:0")
             .env_clear()
+            .envs(variables)
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains("no Kubernetes configuration was found"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_label_stands_once_and_the_selector_is_the_charts() {
+    let (name, part) = ("app.kubernetes.io/name", "app.kubernetes.io/part-of");
+    // A key that stood twice would not be read here.
+    let manifests = rendered(json!({
+        "commonLabels": {name: "theirs", part: "platform", "team": "platform"},
+        "podLabels": {name: "theirs", "team": "identity"},
+        "podAnnotations": {"kubectl.kubernetes.io/default-container": "sidecar"},
+        "metrics": {
+            "podMonitor": {"enabled": true, "labels": {"team": "monitoring"}},
+            "prometheusRule": {"enabled": true, "labels": {"team": "monitoring"}},
+            "dashboard": {"enabled": true, "labels": {"team": "monitoring"}},
+        },
+    }))
+    .await;
+    let deployment = one(&manifests, "Deployment");
+    let pod = &deployment["spec"]["template"]["metadata"];
+    assert_eq!(pod["labels"][name], "keywright");
+    assert_eq!(deployment["spec"]["selector"]["matchLabels"][name], "keywright");
+    assert_eq!(pod["labels"]["team"], "identity");
+    assert_eq!(
+        pod["annotations"]["kubectl.kubernetes.io/default-container"],
+        "sidecar"
+    );
+    for manifest in &manifests {
+        let labels = &manifest["metadata"]["labels"];
+        assert_eq!(labels[name], "keywright", "{manifest}");
+        assert_eq!(labels[part], "platform", "{manifest}");
+    }
+    for kind in ["PodMonitor", "PrometheusRule", "ConfigMap"] {
+        assert_eq!(
+            one(&manifests, kind)["metadata"]["labels"]["team"],
+            "monitoring",
+            "{kind}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn names_of_digits_are_names() {
+    let values = json!({
+        "fullnameOverride": "7",
+        "nameOverride": "8",
+        "commonLabels": {"stage": "1"},
+        "watchNamespaces": ["123"],
+        "clusterID": "5",
+        "serviceAccount": {"name": "6"},
+        "priorityClassName": "9",
+        "extraCA": {"secret": "10"},
+        "firstProvider": {"name": "11", "spec": {"didit": {}}},
+    });
+    let manifests = Helm::new(None).await.template(&chart(), "123", &values).unwrap();
+    for manifest in &manifests {
+        texts(&manifest["metadata"]);
+        for place in [
+            "/roleRef",
+            "/subjects",
+            "/spec/selector",
+            "/spec/template/metadata",
+        ] {
+            manifest.pointer(place).map(texts);
+        }
+        for rule in manifest["rules"].as_array().into_iter().flatten() {
+            texts(rule);
+        }
+    }
+    let deployment = one(&manifests, "Deployment");
+    let pod = &deployment["spec"]["template"]["spec"];
+    assert_eq!(pod["serviceAccountName"], "6");
+    assert_eq!(pod["priorityClassName"], "9");
+    assert_eq!(pod["volumes"][0]["secret"]["secretName"], "10");
+    let of = |name| environment(deployment, name).unwrap();
+    assert_eq!(of("KEYWRIGHT_WATCH_NAMESPACES"), "123");
+    assert_eq!(of("KEYWRIGHT_CLUSTER_ID"), "5");
+    assert_eq!(of("KEYWRIGHT_LEASE_NAME"), "7");
+}
+
+/// All of it is text.
+fn texts(value: &Value) {
+    match value {
+        Value::Object(fields) => fields.values().for_each(texts),
+        Value::Array(items) => items.iter().for_each(texts),
+        _ => assert!(value.is_string(), "{value}"),
     }
 }
 

@@ -262,6 +262,27 @@ async fn roles_for_users_are_about_keywrights_own_kinds_only() {
     }
 }
 
+/// The values of the chart without which a right is not needed.
+fn setting(right: &Right) -> String {
+    let settings = [
+        (
+            Setting::ClusterIdentityProviders,
+            "`clusterIdentityProviders.enabled`",
+        ),
+        (Setting::LeaderElection, "`leaderElection.enabled`"),
+        (Setting::NoClusterId, "an empty `clusterID`"),
+        (Setting::SecretWatch, "`secretWatch`"),
+    ];
+    let is_needed_without = |without: Setting| {
+        let mut verbs = right.verbs.iter();
+        verbs.any(|verb| right.is_needed(verb, |setting| setting != without))
+    };
+    let named = settings
+        .into_iter()
+        .filter(|(setting, _)| !is_needed_without(*setting));
+    named.map(|(_, name)| name).collect::<Vec<_>>().join(", ")
+}
+
 #[test]
 fn the_table_of_rights_has_each_with_its_reason() {
     let mut table =
@@ -285,13 +306,7 @@ fn the_table_of_rights_has_each_with_its_reason() {
             Some(Only::KubeSystem) => ", `kube-system` only",
             Some(Only::Lease) => ", its Lease only",
         };
-        let setting = match right.needed_for {
-            None => "",
-            Some(Setting::ClusterIdentityProviders) => "`clusterIdentityProviders.enabled`",
-            Some(Setting::LeaderElection) => "`leaderElection.enabled`",
-            Some(Setting::NoClusterId) => "an empty `clusterID`",
-            Some(Setting::SecretWatch) => "`secretWatch`",
-        };
+        let setting = setting(right);
         let (resource, why) = (right.resource, right.why);
         writeln!(
             table,

@@ -47,6 +47,18 @@ async fn wrong_values_are_refused_with_their_name() {
             json!({"pace": {"driftInterval": 60}}),
             "at '/pace/driftInterval': got number, want string",
         ),
+        (
+            json!({"pace": {"driftInterval": "0h0s"}}),
+            "at '/pace/driftInterval'",
+        ),
+        (
+            json!({"pace": {"driftInterval": "999ms"}}),
+            "pace.driftInterval: must be at least 1s",
+        ),
+        (
+            json!({"pace": {"requestTimeout": "1m1s", "creationSettleTime": "3m2s900ms"}}),
+            "pace.creationSettleTime: must be at least three times pace.requestTimeout (1m1s), so 183000ms",
+        ),
         (json!({"pace": {"concurrency": 0}}), "at '/pace/concurrency'"),
         (json!({"log": {"format": "xml"}}), "at '/log/format'"),
         (json!({"metrics": {"port": 80}}), "at '/metrics/port'"),
@@ -89,6 +101,10 @@ async fn wrong_values_are_refused_with_their_name() {
         (
             json!({"firstProvider": {"name": "didit"}}),
             "firstProvider.spec: say how the identity API is reached",
+        ),
+        (
+            json!({"firstProvider": {"name": "didit", "spec": {"didit": {}}}, "clusterIdentityProviders": {"enabled": false}}),
+            "firstProvider.name: without clusterIdentityProviders.enabled nobody would look after it",
         ),
     ];
     for (values, expected) in cases {

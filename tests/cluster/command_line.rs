@@ -56,15 +56,24 @@ impl Administrator {
     }
 
     async fn doctor(&self) -> Ended {
+        self.doctor_with(&[]).await
+    }
+
+    async fn doctor_with(&self, flags: &[&str]) -> Ended {
         let world = &self.world;
-        let arguments = [
+        let (namespace, watched) = (
+            format!("--operator-namespace={}", world.operator_namespace),
+            format!("--watch-namespaces={}", world.namespace),
+        );
+        let mut arguments = vec![
             "doctor",
             "--output=json",
-            &format!("--operator-namespace={}", world.operator_namespace),
-            &format!("--watch-namespaces={}", world.namespace),
+            &namespace,
+            &watched,
             "--cluster-identity-providers=false",
             "--cluster-id=command-line",
         ];
+        arguments.extend(flags);
         self.keywright(&arguments).await
     }
 
@@ -401,6 +410,20 @@ impl Administrator {
         assert!(status.out.contains("Needs attention (1):"), "{}", status.out);
 
         self.grant(&[]).await;
+        eventually("the installation is as it should be", PATIENCE, async || {
+            let installation = self.doctor_with(&["--installation"]).await;
+            match installation.code {
+                Some(0) => Ok(()),
+                _ => Err(installation.out),
+            }
+        })
+        .await;
+        let wrong = self.until_wrong(Some("secrets")).await;
+        assert_eq!(
+            wrong.len(),
+            1,
+            "the conflict is not the installation's: {wrong:#?}"
+        );
         self.world.delete::<AccessToken>("other").await;
         self.until_wrong(None).await;
     }

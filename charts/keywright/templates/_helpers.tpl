@@ -14,19 +14,25 @@
 {{- end }}
 
 {{- define "keywright.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "keywright.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "keywright.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "keywright.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{ include "keywright.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/part-of: keywright
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{ include "keywright.labelsWith" (list . dict) }}
 {{- end }}
+
+{{- /* (list ROOT LABELS): the labels of everything, and more. A key that stands twice has the value of the selector, else
+of LABELS, else of commonLabels. */ -}}
+{{- define "keywright.labelsWith" -}}
+{{- $root := index . 0 }}
+{{- $selector := include "keywright.selectorLabels" $root | fromYaml }}
+{{- $chart := dict
+  "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+  "app.kubernetes.io/version" $root.Chart.AppVersion
+  "app.kubernetes.io/managed-by" $root.Release.Service
+  "app.kubernetes.io/part-of" "keywright" }}
+{{- merge $selector (default dict (index . 1)) (default dict $root.Values.commonLabels) $chart | toYaml }}
 {{- end }}
 
 {{- define "keywright.serviceAccountName" -}}
@@ -47,19 +53,29 @@ app.kubernetes.io/part-of: keywright
 {{- end }}
 {{- end }}
 
-{{- /* What the operator and `keywright doctor` are told of what the operator looks after. */ -}}
-{{- define "keywright.scopeArguments" -}}
-- --cluster-identity-providers={{ .Values.clusterIdentityProviders.enabled }}
-- --watch-secrets={{ .Values.secretWatch }}
+{{- /* What the operator is told of what it looks after, as variables: `keywright doctor` in its pod reads them too. */ -}}
+{{- define "keywright.scopeEnvironment" -}}
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: KEYWRIGHT_CLUSTER_IDENTITY_PROVIDERS
+  value: {{ .Values.clusterIdentityProviders.enabled | quote }}
+- name: KEYWRIGHT_WATCH_SECRETS
+  value: {{ .Values.secretWatch | quote }}
 {{- with .Values.watchNamespaces }}
-- --watch-namespaces={{ uniq . | sortAlpha | join "," }}
+- name: KEYWRIGHT_WATCH_NAMESPACES
+  value: {{ uniq . | sortAlpha | join "," | quote }}
 {{- end }}
 {{- with .Values.clusterID }}
-- --cluster-id={{ . }}
+- name: KEYWRIGHT_CLUSTER_ID
+  value: {{ . | quote }}
 {{- end }}
-- --leader-election={{ .Values.leaderElection.enabled }}
+- name: KEYWRIGHT_LEADER_ELECTION
+  value: {{ .Values.leaderElection.enabled | quote }}
 {{- if .Values.leaderElection.enabled }}
-- --lease-name={{ include "keywright.fullname" . }}
+- name: KEYWRIGHT_LEASE_NAME
+  value: {{ include "keywright.fullname" . | quote }}
 {{- end }}
 {{- end }}
 
@@ -96,6 +112,16 @@ app.kubernetes.io/part-of: keywright
   verbs: [create, patch]
 {{- end }}
 
+{{- /* A duration of the schema, as a number. */ -}}
+{{- define "keywright.milliseconds" -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 }}
+{{- $sum := 0 }}
+{{- range regexFindAll "[0-9]+[a-z]+" . -1 }}
+{{- $sum = add $sum (mul (regexFind "[0-9]+" . | atoi) (get $units (regexFind "[a-z]+" .))) }}
+{{- end }}
+{{- $sum }}
+{{- end }}
+
 {{- /* Fails where values contradict each other, which the schema cannot say in words. */ -}}
 {{- define "keywright.check" -}}
 {{- if and (not .Values.leaderElection.enabled) (gt (int .Values.replicaCount) 1) }}
@@ -103,6 +129,20 @@ app.kubernetes.io/part-of: keywright
 {{- end }}
 {{- if and .Values.extraCA.configMap .Values.extraCA.secret }}
 {{- fail "extraCA: set either configMap or secret" }}
+{{- end }}
+{{- if and .Values.firstProvider.name (not .Values.clusterIdentityProviders.enabled) }}
+{{- fail "firstProvider.name: without clusterIdentityProviders.enabled nobody would look after it; empty the name, or set clusterIdentityProviders.enabled to true" }}
+{{- end }}
+{{- with .Values.pace }}
+{{- $settled := mul 3 (include "keywright.milliseconds" .requestTimeout | int64) }}
+{{- if lt (include "keywright.milliseconds" .creationSettleTime | int64) $settled }}
+{{- fail (printf "pace.creationSettleTime: must be at least three times pace.requestTimeout (%s), so %dms or longer" .requestTimeout $settled) }}
+{{- end }}
+{{- range $name := list "driftInterval" "providerCheckInterval" }}
+{{- if lt (include "keywright.milliseconds" (index $.Values.pace $name) | int64) 1000 }}
+{{- fail (printf "pace.%s: must be at least 1s" $name) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- with .Values.networkPolicy }}
 {{- if .enabled }}

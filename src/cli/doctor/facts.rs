@@ -52,6 +52,13 @@ pub(super) struct Facts {
     pub(super) rights: Rights,
     /// The Lease, if there is one.
     pub(super) lease: Known<Option<Lease>>,
+    /// None where they were not asked for.
+    pub(super) resources: Option<Resources>,
+}
+
+/// What users have made, and the providers.
+#[derive(Debug)]
+pub(super) struct Resources {
     pub(super) records: Vec<Record>,
     /// Kinds that could not be listed, with what the API server said. What is not installed is not among them.
     pub(super) not_listed: Vec<(Kind, String)>,

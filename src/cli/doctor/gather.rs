@@ -16,26 +16,38 @@ use kube::client::Body;
 use kube::{Api, Client, ResourceExt};
 
 use super::clock::Clock;
-use super::facts::{Answer, Definition, Deployment, Facts, Known, Question, Rights, Server, Whose};
+use super::facts::{
+    Answer, Definition, Deployment, Facts, Known, Question, Resources, Rights, Server, Whose,
+};
 use super::rights::{questions, user};
 use crate::api::custom_resource_definitions;
 use crate::cli::Failure;
 use crate::cli::connection::{Connection, Listed, said};
 use crate::cli::kind::Kind;
-use crate::cli::record::Record;
 
 /// Questions about rights that are asked at a time.
 const AT_A_TIME: usize = 8;
 
-/// Reads everything. What cannot be read is a fact too, except that nobody answers.
-pub(super) async fn facts(connection: &Connection, deployment: &Deployment) -> Result<Facts, Failure> {
+/// Reads everything, with or without the resources. What cannot be read is a fact too, except that nobody answers.
+pub(super) async fn facts(
+    connection: &Connection,
+    deployment: &Deployment,
+    with_resources: bool,
+) -> Result<Facts, Failure> {
     let server = server(connection).await?;
     let client = &connection.client;
-    let (definitions, rights, lease, (records, not_listed)) = futures::join!(
+    let resources = async {
+        if with_resources {
+            Some(resources(connection, deployment).await)
+        } else {
+            None
+        }
+    };
+    let (definitions, rights, lease, resources) = futures::join!(
         definitions(client),
         rights(client, deployment),
         lease(client, deployment),
-        records(connection, deployment),
+        resources,
     );
     Ok(Facts {
         now: Timestamp::now(),
@@ -43,8 +55,7 @@ pub(super) async fn facts(connection: &Connection, deployment: &Deployment) -> R
         definitions,
         rights,
         lease,
-        records,
-        not_listed,
+        resources,
     })
 }
 
@@ -109,7 +120,7 @@ async fn lease(client: &Client, deployment: &Deployment) -> Known<Option<Lease>>
     }
 }
 
-async fn records(connection: &Connection, deployment: &Deployment) -> (Vec<Record>, Vec<(Kind, String)>) {
+async fn resources(connection: &Connection, deployment: &Deployment) -> Resources {
     let namespaces: Vec<Option<&str>> = match deployment.watch_namespaces.as_slice() {
         [] => vec![None],
         named => named.iter().map(|name| Some(name.as_str())).collect(),
@@ -133,7 +144,7 @@ async fn records(connection: &Connection, deployment: &Deployment) -> (Vec<Recor
             }
         }
     }
-    (records, not_listed)
+    Resources { records, not_listed }
 }
 
 async fn rights(client: &Client, deployment: &Deployment) -> Rights {

@@ -30,6 +30,9 @@ use finding::{Finding, Report};
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     operator: OperatorArgs,
+    /// Look at the installation only: not at what users have made with it, nor at its providers
+    #[arg(long)]
+    installation: bool,
     /// Form of the output: json for programs, whose fields docs/command-line.md explains; text when absent
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
@@ -85,7 +88,7 @@ struct OperatorArgs {
 pub(super) async fn doctor(args: DoctorArgs) -> Result<Outcome, Failure> {
     let connection = args.connection.connect().await?;
     let deployment = deployment(args.operator);
-    let facts = gather::facts(&connection, &deployment).await?;
+    let facts = gather::facts(&connection, &deployment, !args.installation).await?;
     let report = Report::new(findings(&facts, &deployment));
     match args.output {
         Some(Format::Json) => output::json(&report)?,
@@ -138,7 +141,13 @@ fn findings(facts: &Facts, deployment: &Deployment) -> Vec<Finding> {
     if let Some(name) = &deployment.lease {
         findings.extend(lease::findings(&facts.lease, &deployment.namespace, name, now));
     }
-    findings.extend(resources::findings(&facts.records, &facts.not_listed, now));
+    if let Some(resources) = &facts.resources {
+        findings.extend(resources::findings(
+            &resources.records,
+            &resources.not_listed,
+            now,
+        ));
+    }
     findings
 }
 

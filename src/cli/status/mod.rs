@@ -16,7 +16,7 @@ use report::{NotRead, Report};
 /// The flags of `keywright status`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit code: 0 when everything is as it should be, 1 when something needs attention, 2 when that could not be found out."
+    after_help = "Exit code: 0 when everything is as it should be, 1 when something needs attention, 2 when not all credentials could be listed or the cluster did not answer."
 )]
 pub(super) struct StatusArgs {
     /// Namespace; that of the context when absent
@@ -56,22 +56,58 @@ pub(super) async fn status(args: StatusArgs) -> Result<Outcome, Failure> {
     Ok(report.outcome())
 }
 
-/// All resources of all kinds, and the kinds that this user may not list.
+/// All resources of all kinds, and the kinds that this user may not list or that the cluster does not know.
 async fn everything(
     connection: &Connection,
     namespace: Option<&str>,
 ) -> Result<(Vec<Record>, Vec<NotRead>), Failure> {
     let lists = Kind::ALL.map(|kind| connection.list(kind, namespace));
-    let (mut records, mut not_read, mut missing) = (Vec::new(), Vec::new(), 0);
+    let mut all = Vec::new();
     for (kind, listed) in Kind::ALL.into_iter().zip(futures::future::join_all(lists).await) {
-        match listed? {
+        all.push((kind, listed?));
+    }
+    sorted(all)
+}
+
+fn sorted(all: Vec<(Kind, Listed)>) -> Result<(Vec<Record>, Vec<NotRead>), Failure> {
+    if all
+        .iter()
+        .all(|(_, listed)| matches!(listed, Listed::NotInstalled))
+    {
+        return Err(not_installed(Kind::ClientApplication));
+    }
+    let (mut records, mut not_read) = (Vec::new(), Vec::new());
+    for (kind, listed) in all {
+        match listed {
             Listed::Records(found) => records.extend(found),
-            Listed::NotInstalled => missing += 1,
+            Listed::NotInstalled => not_read.push(NotRead::new(kind, not_installed(kind))),
             Listed::Forbidden(message) => not_read.push(NotRead::new(kind, message)),
         }
     }
-    if missing == Kind::ALL.len() {
-        return Err(not_installed(Kind::ClientApplication));
-    }
     Ok((records, not_read))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_the_cluster_does_not_know_is_named() {
+        let listed = |missing: &[Kind]| {
+            let of = |kind| match missing.contains(&kind) {
+                true => Listed::NotInstalled,
+                false => Listed::Records(Vec::new()),
+            };
+            sorted(Kind::ALL.map(|kind| (kind, of(kind))).into())
+        };
+        let (_, not_read) = listed(&[Kind::IdentityAccount]).unwrap();
+        let kinds: Vec<_> = not_read.iter().map(|unread| unread.kind).collect();
+        assert_eq!(kinds, ["identityaccounts"]);
+        assert!(not_read[0].message.contains("keywright crd"));
+        assert_eq!(
+            Report::new(&[], not_read, Timestamp::now()).outcome(),
+            Outcome::Incomplete
+        );
+        assert!(listed(&Kind::ALL).unwrap_err().contains("clientapplications"));
+    }
 }

@@ -26,7 +26,7 @@ pub(super) struct Report {
     pub(super) providers: Vec<Provider>,
     /// How many of both need attention.
     pub(super) needs_attention: usize,
-    /// What this user may not list.
+    /// What this user may not list, or the cluster does not know.
     pub(super) not_read: Vec<NotRead>,
 }
 
@@ -91,7 +91,7 @@ pub(super) struct Reference {
     pub(super) name: String,
 }
 
-/// What this user may not list.
+/// What this user may not list, or the cluster does not know.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NotRead {
@@ -99,12 +99,12 @@ pub(super) struct NotRead {
     pub(super) kind: &'static str,
     /// Whether these would have been among the credentials.
     pub(super) has_credentials: bool,
-    /// What the API server said.
+    /// What the API server said, or what to do.
     pub(super) message: String,
 }
 
 impl NotRead {
-    /// A kind, and what the API server said.
+    /// A kind, and why.
     pub(super) fn new(kind: Kind, message: String) -> Self {
         Self {
             kind: kind.plural(),
