@@ -424,3 +424,13 @@ async fn what_watches_the_operator_is_there_when_it_is_asked_for() {
         }
     }
 }
+
+/// A shell reads on until the word that ends a document stands alone on its line.
+#[test]
+fn the_commands_of_the_notes_can_be_pasted() {
+    let notes = std::fs::read_to_string(chart().join("templates/NOTES.txt")).unwrap();
+    let begun = notes.matches("<<'END'").count();
+    let ended = notes.lines().filter(|line| *line == "END").count();
+    assert!(begun > 0);
+    assert_eq!(begun, ended, "{notes}");
+}

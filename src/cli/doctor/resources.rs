@@ -132,6 +132,10 @@ fn of_credentials(records: &[&Record], in_conflict: usize, now: Timestamp) -> Ve
         );
         match stands.state {
             State::Ready | State::Suspended | State::Deleting => well += 1,
+            // A person brings the code: that is no fault of anybody yet.
+            State::NotReady if stands.reason == "WaitingForCode" => {
+                findings.push(Finding::warn(check, message, mend(record)));
+            }
             State::Degraded => findings.push(Finding::warn(check, message, mend(record))),
             State::Pending => findings.push(Finding::warn(check, message, not_looked_at(record))),
             State::Overdue | State::Expired | State::NotReady => {
@@ -180,7 +184,10 @@ fn of_credential(record: &Record, stands: &Standing) -> String {
         .condition(PROVIDER_READY)
         .filter(|ready| ready.status == "False");
     match (provider, &record.spec.provider_ref) {
-        (Some(provider), Some(reference)) if provider.reason == stands.reason => {
+        // One that does not exist says nothing.
+        (Some(provider), Some(reference))
+            if provider.reason == stands.reason && provider.reason != "ProviderNotFound" =>
+        {
             format!(
                 "{} of {} {}",
                 stands.reason,

@@ -59,7 +59,9 @@ impl Recorded {
         let sending = self.sending.as_ref();
         status.state = Some(self.state());
         status.code_sent_at = sending.map(|sending| Time(sending.at));
-        status.code_expires_at = sending.map(|sending| Time(plus(sending.at, CODE_LIFETIME)));
+        status.code_expires_at = sending
+            .filter(|_| !self.verified)
+            .map(|sending| Time(plus(sending.at, CODE_LIFETIME)));
         status.registration = Some(RegistrationStatus {
             pending_call: self.pending.as_ref().map(|pending| PendingCall {
                 call: pending.call,

@@ -107,7 +107,7 @@ impl Issuer {
                 reason: "MetadataNotFound",
             },
             message: format!(
-                "there is no metadata at {} nor at {} ({}); correct `issuer`, or give `endpoints.token`",
+                "there is no metadata at {} nor at {} ({}); correct `issuer`, or remove it and give `endpoints.token`",
                 self.oauth_address(),
                 self.openid_address(),
                 failure.error.message

@@ -106,6 +106,32 @@ fn what_a_provider_says_is_not_repeated_by_its_users() {
 }
 
 #[test]
+fn a_provider_that_does_not_exist_is_told_by_who_names_it() {
+    let spec = json!({"providerRef": {"kind": "IdentityProvider", "name": "none"}});
+    let says = "IdentityProvider none does not exist. Create it";
+    let status = json!({"observedGeneration": 1, "conditions": [
+        condition("Ready", "False", "ProviderNotFound", says),
+        condition("ProviderReady", "False", "ProviderNotFound", says),
+    ]});
+    let told = told(&[record(Kind::AccessToken, "reports", spec, status)]);
+    assert!(
+        told.iter()
+            .any(|(level, line)| *level == Level::Wrong && line.contains(says)),
+        "{told:#?}"
+    );
+}
+
+#[test]
+fn an_account_that_waits_for_a_person_is_not_wrong() {
+    let status = json!({"observedGeneration": 1, "conditions": [
+        condition("Ready", "False", "WaitingForCode", "put the code into a Secret"),
+    ]});
+    let told = told(&[record(Kind::IdentityAccount, "ops", json!({}), status)]);
+    let of_account: Vec<_> = told.iter().filter(|(_, line)| line.contains("ops")).collect();
+    assert!(matches!(of_account[..], [(Level::Warn, _)]), "{told:#?}");
+}
+
+#[test]
 fn what_could_not_be_listed_is_one_warning_and_nothing_is_said_of_it() {
     let not_listed = [
         (Kind::AccessToken, "forbidden".into()),
