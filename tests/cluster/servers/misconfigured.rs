@@ -51,7 +51,7 @@ fn cases<S: AuthorizationServer>(stage: &Stage<S>) -> Vec<Case> {
                 "MetadataResolved",
                 "False",
                 "MetadataNotFound",
-                "correct `issuer`, or give `endpoints.token`".to_owned(),
+                "correct `issuer`, or remove it and give `endpoints.token`".to_owned(),
             ),
         },
         Case {
